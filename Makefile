@@ -12,9 +12,9 @@ up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 # What "make test" leaves to others, since it needs toolchains or takes long.
-CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/unit/web/test_description.py tests/wire/test_fuzzing_of_doors.py tests/docs tests/devstack
+CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/unit/web/test_description.py tests/wire/test_fuzzing_of_doors.py tests/devstack
 LONG = tests/kill/test_bank.py tests/compatibility/test_data_files.py
-ELSEWHERE = $(CLIENTS) $(LONG) tests/clients/apps tests/differential tests/console
+ELSEWHERE = $(CLIENTS) $(LONG) tests/docs tests/clients/apps tests/differential tests/console
 
 # Three at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
 # process, so that what they share is made once.
@@ -40,6 +40,7 @@ check: $(STAMP)  ## Format, lint, types, layers
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q $(CLIENTS) $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 tests/docs
 	$(BIN)/python -m pytest -q $(LONG)
 	$(BIN)/python -m torture --brief
 
