@@ -58,6 +58,8 @@ def bus() -> Iterator[RawClient]:
 @pytest.fixture(scope="session")
 def sides(kafka_address: str) -> Iterator[Sides]:
     """A real Kafka and a bus, each with a connection that scenarios may break."""
-    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
+    # As Kafka has it here: a transaction is asked whether it has the partition of a group.
+    configs = {"offsets.topic.num.partitions": "1"}
+    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=(), set=configs)
     with FakeBus.thread(settings) as running:
         yield Sides(Side(kafka_address), Side(running.bootstrap_servers))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example
 from hypothesis import strategies as st
 
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from tests.differential.fetch_cases import fetch
@@ -26,7 +27,6 @@ from tests.differential.test_wire_acls import (
     LITERAL,
     PREFIXED,
     REQUESTS,
-    VERSIONS,
     acl,
     guarded,  # noqa: F401 - a fixture
     sorted_lists,
@@ -455,7 +455,7 @@ def test_acls(authorized: dict[str, Sides], operations: Operations) -> None:
                     if api is ApiKey.METADATA:
                         # A topic that is made so is there a little later on Kafka.
                         request.allow_auto_topic_creation = False
-                    version = VERSIONS[api].max_version
+                    version = SERVED[api].max_version
                     heard.append((api.name, sorted_lists(eve.ask(api, version, request))))
                 else:
                     heard.append((name, arguments, _change(admin, name, arguments)))

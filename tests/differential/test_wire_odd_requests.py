@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.types import ZERO_UUID
@@ -17,7 +17,7 @@ from tests.differential.transaction_cases import TransactionalProducer
 
 pytestmark = pytest.mark.kafka
 
-RANGES = {each.api_key: (each.advertised_min_version, each.max_version) for each in HANDLERS}
+RANGES = {each.api_key: (each.advertised_min_version, each.max_version) for each in SERVED.values()}
 Requests = Iterator[Any]
 UNKNOWN, WRONG = "not-there", "wrong name!"
 LATER = {14, 15, 16}
