@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -107,7 +108,7 @@ async def _watch(cluster: Cluster, bus: BusHttp | None, arguments: argparse.Name
         with screen() as clear:
             while True:
                 clear()
-                _draw(cluster.name, change(before, now), shutil.get_terminal_size().lines)
+                _draw(cluster.name, change(before, now), _lines())
                 before = now
                 await asyncio.sleep(arguments.interval)
                 now = await _look(cluster, bus, internal=internal)
@@ -175,6 +176,14 @@ def _print(found: Change, form: str | None) -> None:
         print_json({"topics": topics, "groups": groups, "faults": found.faults})
         return
     _print_tables(found, len(found.topics), len(found.groups))
+
+
+def _lines() -> int:
+    """Return how many lines the screen has now; the environment may tell what it once had."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).lines
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().lines
 
 
 def _draw(name: str, found: Change, lines: int) -> None:

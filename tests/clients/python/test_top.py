@@ -46,6 +46,8 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            # As with what has started it from Python's prompt; the window has the last word.
+            env={**os.environ, "LINES": "24"},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
