@@ -16,10 +16,10 @@ CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.
 LONG = tests/kill/test_bank.py tests/compatibility/test_data_files.py
 ELSEWHERE = $(CLIENTS) $(LONG) tests/docs tests/clients/apps tests/differential tests/console
 
-# Three at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
+# Four at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
 # process, so that what they share is made once.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ELSEWHERE)) $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ELSEWHERE)) $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
