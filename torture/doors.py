@@ -139,6 +139,8 @@ def play(directory: Path, wanted: Sequence[str]) -> None:
         healthy.start()
         try:
             while not waits[COUNT]:
+                if not healthy.is_alive():
+                    raise RuntimeError("the healthy client has ended before its first record")
                 time.sleep(0.05)
             problems = [
                 f"{door}: {problem}"

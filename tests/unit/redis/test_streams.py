@@ -637,6 +637,7 @@ def test_nothing_is_passed_over_where_times_go_back_and_parts_are_read(
     most_bytes: int,
 ) -> None:
     monkeypatch.setattr(streams, "MAX_ANSWER_BYTES", most_bytes)
+    monkeypatch.setattr(streams, "SLICE_RECORDS", 2)
     producer = Producer({"bootstrap.servers": running.bus.bootstrap_servers})
     admin = AdminClient({"bootstrap.servers": running.bus.bootstrap_servers})
     admin.create_topics([NewTopic(stream, 3, 1)])[stream].result()
@@ -649,6 +650,26 @@ def test_nothing_is_passed_over_where_times_go_back_and_parts_are_read(
     while found := entries(client.xreadgroup("g", "c", {stream: ">"}, count=count), stream):
         got += [int(fields[b"value"]) for _, fields in found]
     assert sorted(got) == list(range(60))
+
+
+def test_entries_come_in_the_order_of_time_also_where_one_partition_fills_an_answer(
+    running: BusThread, client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_ANSWER_BYTES", 3000)
+    monkeypatch.setattr(streams, "SLICE_RECORDS", 2)
+    producer = Producer({"bootstrap.servers": running.bus.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": running.bus.bootstrap_servers})
+    admin.create_topics([NewTopic(stream, 2, 1)])[stream].result()
+    for n in range(40):
+        partition = n % 2
+        value = f"{n:{1 if partition else 400}}"
+        producer.produce(stream, value, partition=partition, timestamp=1_700_000_000_000 + n)
+    assert producer.flush(60) == 0
+    client.xgroup_create(stream, "g", "0")
+    got: list[int] = []
+    while found := entries(client.xreadgroup("g", "c", {stream: ">"}), stream):
+        got += [int(fields[b"value"]) for _, fields in found]
+    assert got == list(range(40))
 
 
 def test_the_server_is_described_by_sections(client: redis.Redis) -> None:
