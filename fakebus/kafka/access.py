@@ -132,7 +132,8 @@ def _begin(
             continue
         whole = getattr(request, need.field) if need.field else CLUSTER_NAME
         if not need.is_met(request, whole, context):
-            return _answer(request, need.resource_type(request, whole), context, whole=True)
+            answer = _answer(request, need.resource_type(request, whole), context, whole=True)
+            return _joined(answer, (), request)
     if not refused:
         return function(request, context)
     if not left:
@@ -192,11 +193,16 @@ def _with(result: HandlerResult, join: Callable[[Any], Any]) -> HandlerResult:
     if isinstance(result, PendingResponse):
         joined = PendingResponse()
         joined.abandon = result.abandon
-        result.when_settled(
-            lambda outcome: joined.settle(
-                outcome if isinstance(outcome, CloseConnection) else join(outcome)
-            )
-        )
+
+        def settle(outcome: Any) -> None:
+            if not isinstance(outcome, CloseConnection):
+                try:
+                    outcome = join(outcome)
+                except CloseConnection as close:
+                    outcome = close
+            joined.settle(outcome)
+
+        result.when_settled(settle)
         return joined
     if isinstance(result, Awaitable):
         return _later(result, join)
@@ -210,7 +216,7 @@ async def _later(result: Awaitable[Any], join: Callable[[Any], Any]) -> Any:
 def _joined(response: Any, rest: Iterable[Any], request: Any) -> Any:
     """Put the lists of all responses into the first one."""
     if response is None or getattr(request, "acks", None) == 0:
-        return CloseConnection("a request that expects no answer is not allowed")
+        raise CloseConnection("a request that expects no answer is not allowed")
     for other in rest:
         for name in other.__slots__:
             items = getattr(other, name)

@@ -1,0 +1,113 @@
+"""What is refused where no answer is expected: the connection ends, and nothing else does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import AclCreation, CreateAclsRequest, ProduceRequest
+from tests.wire.client import RawClient
+from tests.wire.test_produce_and_fetch import batch, ensure, fetch, produce_request, values
+
+TOPIC, TRANSACTIONAL_ID = 2, 5
+LITERAL, DENY, WRITE = 3, 2, 4
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[BusThread]:
+    settings = Settings(
+        data=None,
+        kafka=(Address("127.0.0.1", 0),),
+        http=(),
+        set={
+            "authorizer.class.name": "StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+        },
+    )
+    with BusThread(FakeBus(settings)) as thread:
+        yield thread
+
+
+@pytest.fixture
+def connect(bus: BusThread) -> Iterator[Callable[[], RawClient]]:
+    clients: list[RawClient] = []
+
+    def make() -> RawClient:
+        clients.append(RawClient(bus.bus.bootstrap_servers))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.socket.close()
+
+
+def deny(client: RawClient, kind: int, name: str) -> None:
+    denied = AclCreation(
+        resource_type=kind,
+        resource_name=name,
+        resource_pattern_type=LITERAL,
+        principal="User:ANONYMOUS",
+        host="*",
+        operation=WRITE,
+        permission_type=DENY,
+    )
+    (result,) = client.call(ApiKey.CREATE_ACLS, 3, CreateAclsRequest(creations=[denied])).results
+    assert result.error_code == 0
+
+
+def both(allowed: str, denied: str, records: bytes | bytearray, acks: int) -> ProduceRequest:
+    request = produce_request(allowed, records, acks=acks)
+    request.topic_data += produce_request(denied, batch(b"no"), acks=acks).topic_data
+    return request
+
+
+@pytest.mark.parametrize("is_good", [True, False], ids=["appended", "refused at once"])
+def test_what_may_be_written_is_and_what_may_not_ends_the_connection(
+    connect: Callable[[], RawClient], is_good: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_to_all, closed = f"open-{is_good}", f"closed-{is_good}"
+    client = connect()
+    ensure(client, open_to_all)
+    ensure(client, closed)
+    deny(client, TOPIC, closed)
+    with caplog.at_level(logging.ERROR):
+        records = batch(b"yes") if is_good else b""
+        client.send(ApiKey.PRODUCE, 10, both(open_to_all, closed, records, acks=0))
+        assert client.is_closed_by_peer()
+    assert not caplog.records
+    expected = [b"yes"] if is_good else []
+    assert values(fetch(connect(), open_to_all, 0).records or b"") == expected
+
+
+@pytest.mark.parametrize("topics", [["free"], []], ids=["one topic", "no topic"])
+def test_a_transactional_id_that_is_not_the_clients_ends_the_connection(
+    connect: Callable[[], RawClient], topics: list[str]
+) -> None:
+    client = connect()
+    ensure(client, "free")
+    deny(client, TRANSACTIONAL_ID, "theirs")
+    request = produce_request("free", batch(b"x"), acks=0)
+    request.transactional_id = "theirs"
+    if not topics:
+        request.topic_data = []
+    client.send(ApiKey.PRODUCE, 10, request)
+    assert client.is_closed_by_peer()
+    assert values(fetch(connect(), "free", 0).records or b"") == []
+
+
+def test_a_request_of_which_nothing_may_be_carried_out_ends_the_connection(
+    connect: Callable[[], RawClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect()
+    ensure(client, "shut")
+    deny(client, TOPIC, "shut")
+    with caplog.at_level(logging.ERROR):
+        client.send(ApiKey.PRODUCE, 10, produce_request("shut", batch(b"x"), acks=0))
+        assert client.is_closed_by_peer()
+    assert not caplog.records
