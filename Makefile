@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# In CI, what fails is run once more by itself.
+PYTEST = $(BIN)/python $(if $(CI),tools/run_tests.py,-m pytest)
 STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +21,7 @@ ELSEWHERE = $(CLIENTS) $(LONG) tests/docs tests/clients/apps tests/differential 
 # Four at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
 # process, so that what they share is made once.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ELSEWHERE)) $(ARGS)
+	$(PYTEST) -q -n 4 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ELSEWHERE)) $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -39,16 +41,16 @@ check: $(STAMP)  ## Format, lint, types, layers
 
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q $(CLIENTS) $(ARGS)
-	$(BIN)/python -m pytest -q -n 4 tests/docs
-	$(BIN)/python -m pytest -q $(LONG)
+	$(PYTEST) -q $(CLIENTS) $(ARGS)
+	$(PYTEST) -q -n 4 tests/docs
+	$(PYTEST) -q $(LONG)
 	$(BIN)/python -m torture --brief
 
 test-apps: $(STAMP)  ## Applications that others wrote; on Apache Kafka with ARGS="--cluster kafka"
-	$(BIN)/python -m pytest -q tests/clients/apps $(ARGS)
+	$(PYTEST) -q tests/clients/apps $(ARGS)
 
 test-console: $(VENV)/.console  ## The console in Chromium
-	timeout 180 $(BIN)/python -m pytest -q tests/console $(ARGS)
+	timeout 300 $(PYTEST) -q tests/console $(ARGS)
 
 site: $(VENV)-site/.installed  ## The documentation as a site, in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict --quiet $(ARGS)
@@ -62,10 +64,10 @@ screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
+	$(PYTEST) -q -n 2 --dist loadfile --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
 
 laws: $(STAMP)  ## The laws that hold for all inputs, with ten times as many inputs as in make test
-	EXAMPLES=10 KILLS=50 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(shell grep -rlE 'hypothesis|KILLS' tests --include='test_*.py' | grep -vE 'tests/(differential|clients|console|kill)/' | tr '\n' ' ') $(ARGS)
+	EXAMPLES=10 KILLS=50 $(PYTEST) -q -n 2 --dist loadfile $(shell grep -rlE 'hypothesis|KILLS' tests --include='test_*.py' | grep -vE 'tests/(differential|clients|console|kill)/' | tr '\n' ' ') $(ARGS)
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)
@@ -75,7 +77,7 @@ compatibility: $(STAMP)  ## Run the tests with clients, note what they send, and
 	$(BIN)/python tools/compatibility.py --record
 
 random: $(STAMP)  ## 10,000 random operations with each machine, on fakebus and on a real Apache Kafka
-	RANDOM_OPERATIONS=10000 $(BIN)/python -m pytest -q tests/differential/test_random_operations.py tests/differential/test_random_groups.py $(ARGS)
+	RANDOM_OPERATIONS=10000 $(PYTEST) -q tests/differential/test_random_operations.py tests/differential/test_random_groups.py $(ARGS)
 
 bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
 	$(BIN)/python -m tests.kill.bank $(ARGS)
