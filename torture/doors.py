@@ -27,11 +27,16 @@ from fuzzing.healthy import COUNT, MOST_OF_LOOP, SLOWEST, acknowledge
 AT_ONCE = 50
 LIMIT_MS = 250.0
 LIMIT_MB = 900.0
-TOPICS = 5000
+TOPICS = 10_000
 RECORDS = 50_000
-GROUPS = 200
-SCHEMAS = 500
+GROUPS = 500
+TOPICS_OF_GROUP = 100
+"""That a group has committed, but for the first one, which has all of them."""
+SCHEMAS = 5_000
 LARGE = "orders"
+WIDE = "wide"
+PARTITIONS = 5_000
+"""Of the wide topic."""
 PATIENCE_S = 300
 BUSY = 503
 """Who asks too many at once is told so."""
@@ -68,7 +73,7 @@ DOORS = (
     Door("/v3/clusters/{cluster}/topics/-/configs"),
     Door("/v3/clusters/{cluster}/topics/orders/partitions"),
     Door("/v3/clusters/{cluster}/consumer-groups"),
-    Door("/v3/clusters/{cluster}/consumer-groups/group-1/lags"),
+    Door("/v3/clusters/{cluster}/consumer-groups/group-0/lags"),
     Door("/v3/clusters/{cluster}/brokers/-/configs"),
     Door("/v3/clusters/{cluster}/brokers/1/partition-replicas"),
     Door(
@@ -79,7 +84,13 @@ DOORS = (
     Door("/schemas"),
     Door("/_fakebus/v1/topics/orders/records?from=earliest&limit=10000"),
     Door("/_fakebus/v1/topics/orders/records?from=earliest&limit=10000", accept=NDJSON),
-    Door("/_fakebus/v1/topics/orders/records?from=earliest&filter=value.id==`-1`&timeout=10000"),
+    Door("/_fakebus/v1/topics/orders/records?from=earliest&filter=value.id=-1"),
+    Door("/topics/wide"),
+    Door("/v3/clusters/{cluster}/topics/wide/partitions"),
+    Door("/_fakebus/v1/topics/wide/records?from=earliest"),
+    Door("/_fakebus/v1/topics/wide/events?from=earliest"),
+    Door("/ui/topics/wide"),
+    Door("/ui/topics/wide/settings"),
     Door("/_fakebus/v1/topics/orders/events?from=earliest"),
     Door("/_fakebus/v1/events"),
     Door("/_fakebus/v1/activities"),
@@ -88,8 +99,8 @@ DOORS = (
     Door("/_fakebus/v1/smells"),
     Door("/_fakebus/v1/clients"),
     Door("/_fakebus/v1/flow?find=order"),
-    Door("/_fakebus/v1/why/group-1"),
-    Door("/_fakebus/v1/impact?subject=subject-1&removeField=a"),
+    Door("/_fakebus/v1/why/group-0"),
+    Door("/_fakebus/v1/impact?subject=topic-1-value&removeField=a"),
     _query("select count(*), sum(total) from orders"),
     _query("from orders limit 10000"),
     _query("select repeat('x', 2000000000)"),
@@ -103,11 +114,11 @@ DOORS = (
     Door("/ui/search?q=nothing&look=20000"),
     Door("/ui/search/events?q=nothing", accept="text/event-stream"),
     Door("/ui/groups"),
-    Door("/ui/group?name=group-1"),
-    Door("/ui/group/why?name=group-1"),
+    Door("/ui/group?name=group-0"),
+    Door("/ui/group/why?name=group-0"),
     Door("/ui/clients"),
     Door("/ui/schemas"),
-    Door("/ui/schema?name=subject-1"),
+    Door("/ui/schema?name=topic-1-value"),
     Door("/ui/catalogue"),
     Door("/ui/map"),
     Door("/ui/smells"),
@@ -220,21 +231,26 @@ def _fill(bus: FuzzedBus) -> str:
     """Make the topics, the records, the groups and the schemas; return the cluster's id."""
     server = {"bootstrap.servers": f"127.0.0.1:{bus.ports[0]}"}
     admin = AdminClient(server)
-    names = [LARGE, *(f"topic-{n}" for n in range(TOPICS))]
+    names = [LARGE, WIDE, *(f"topic-{n}" for n in range(TOPICS))]
+    partitions = {LARGE: 3, WIDE: PARTITIONS}
     for at in range(0, len(names), 1000):
-        new = [NewTopic(name, 3 if name == LARGE else 1) for name in names[at : at + 1000]]
+        new = [NewTopic(name, partitions.get(name, 1)) for name in names[at : at + 1000]]
         for made in admin.create_topics(new).values():
             made.result(60)
     producer = Producer({**server, "linger.ms": 20})
     for number in range(RECORDS):
         order = {"id": number, "total": number % 97 / 2, "currency": "EUR", "note": "x" * 60}
         producer.produce(LARGE, json.dumps(order), b"%d" % number)
+        if number < PARTITIONS:
+            producer.produce(WIDE, b"x", partition=number)
         if not number % 10_000:
             producer.flush(60)
     producer.flush(60)
     for number in range(GROUPS):
-        offset = TopicPartition(LARGE, number % 3, number)
-        group = ConsumerGroupTopicPartitions(f"group-{number}", [offset])
+        offsets = [TopicPartition(LARGE, number % 3, number)]
+        many = TOPICS_OF_GROUP if number else TOPICS
+        offsets += [TopicPartition(f"topic-{(number + n) % TOPICS}", 0, 0) for n in range(many)]
+        group = ConsumerGroupTopicPartitions(f"group-{number}", offsets)
         [committed] = admin.alter_consumer_group_offsets([group]).values()
         committed.result(60)
     client = http.client.HTTPConnection("127.0.0.1", bus.http_port, timeout=60)
@@ -242,7 +258,7 @@ def _fill(bus: FuzzedBus) -> str:
         fields = [{"name": name, "type": "string"} for name in ("a", f"b{number}")]
         schema = {"type": "record", "name": "Order", "fields": fields}
         body = json.dumps({"schema": json.dumps(schema)})
-        client.request("POST", f"/subjects/subject-{number}/versions", body)
+        client.request("POST", f"/subjects/topic-{number}-value/versions", body)
         answer = client.getresponse()
         assert answer.status == 200, answer.read()
         answer.read()

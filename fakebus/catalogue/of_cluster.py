@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from fakebus.broker.record_thread import politely
-from fakebus.broker.turns import SharedWorks, in_turns
+from fakebus.broker.turns import SharedWorks, Slices, in_turns
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
@@ -322,6 +322,7 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
             if len(client["groups"]) == 1 or client["service"] == group:
                 services.setdefault(group, []).append(client["service"])
     found: dict[tuple[str, str], LiveConsumer] = {}
+    slices = Slices()
     for summary in await cluster.groups():
         details = await cluster.group(summary.name)
         # Where fixtures, or a reset, have put a group nobody has read yet.
@@ -330,6 +331,7 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
         times = _commit_times(cluster, summary.name)
         members = tuple(dict.fromkeys(one.client_id for one in details.members))
         for each in details.partitions:
+            await slices.keep()
             place = each.topic_partition
             at_ms = times.get(place, -1)
             if each.committed is None or (

@@ -125,7 +125,7 @@ class EmbeddedCluster:
                         leader=node,
                         replicas=(node,),
                     )
-                    for log in topic.partitions
+                    async for log in in_turns(topic.partitions)
                 ]
             ),
             configs=tuple(self._configs(ResourceType.TOPIC, name)),
@@ -286,7 +286,7 @@ class EmbeddedCluster:
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""
         listed = self._broker.group_coordinator.list_groups()
-        found = [summary_of(self._details(each)) for each in listed]
+        found = [summary_of(await self._details(each)) async for each in in_turns(listed)]
         return sorted(found, key=lambda group: group.name)
 
     async def group(self, name: str) -> GroupDetails:
@@ -300,9 +300,9 @@ class EmbeddedCluster:
     async def find_group(self, name: str) -> GroupDetails | None:
         """Return one group; ``None`` if it is not there."""
         description = self._broker.group_coordinator.describe(name)
-        return None if description is None else self._details(description)
+        return None if description is None else await self._details(description)
 
-    def _details(self, description: GroupDescription) -> GroupDetails:
+    async def _details(self, description: GroupDescription) -> GroupDetails:
         committed = self._broker.group_coordinator.offsets(description.group_id)
         members = tuple(
             GroupMember(
@@ -323,14 +323,16 @@ class EmbeddedCluster:
             assignor=description.protocol_name,
             members=members,
             partitions=tuple(
-                GroupPartition(
-                    topic_partition=place,
-                    committed=committed[place].offset if place in committed else None,
-                    log=_range(logs[place]) if place in logs else None,
-                    member=owners.get(place),
-                    finished=shared[place].finished if place in shared else 0,
-                )
-                for place in sorted({*owners, *committed})
+                [
+                    GroupPartition(
+                        topic_partition=place,
+                        committed=committed[place].offset if place in committed else None,
+                        log=_range(logs[place]) if place in logs else None,
+                        member=owners.get(place),
+                        finished=shared[place].finished if place in shared else 0,
+                    )
+                    async for place in in_turns(sorted({*owners, *committed}))
+                ]
             ),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription
+from fakebus.broker.turns import Slices, in_turns
 from fakebus.lineage.clients import THE_BUS
 from fakebus.lineage.history import COMMITTED, LOST_TRACK, NEWEST, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
@@ -75,6 +76,9 @@ class GroupStates:
         self._losses: list[NoteRow] | None = None
         """When something may have been done that is not noted, as the bus was killed."""
         self._groups: dict[str, list[str]] = {}
+        self._positioned: dict[str, frozenset[str]] = {}
+        """The groups that have committed something, by topic."""
+        self._slices = Slices()
         self._joined: dict[str, list[NoteRow]] = {}
         """When which client became which member, the newest first, by group."""
 
@@ -98,6 +102,8 @@ class GroupStates:
         passed = await self._store.notes_at(*place, [*_PASSED, SKIPPED], _MOST)
         found = []
         for group in await self._groups_of(place):
+            # Of hundreds of groups each takes its time, and none has to wait for the store.
+            await self._slices.keep()
             own = self._sent_to(group, sent, passed)
             if part is not None and part.state == "aborted":
                 own = [each for each in own if each.detail == READ_UNCOMMITTED]
@@ -168,12 +174,13 @@ class GroupStates:
         topic = place.topic
         if topic not in self._groups:
             coordinator = self._broker.group_coordinator
-            now = {
-                each.group_id
-                for each in coordinator.list_groups()
-                if any(at.topic == topic for at in coordinator.offsets(each.group_id))
-                or _subscribers(each, topic)
-            }
+            now, positioned = set(), set()
+            async for each in in_turns(coordinator.list_groups()):
+                if any(at.topic == topic for at in coordinator.offsets(each.group_id)):
+                    positioned.add(each.group_id)
+                if each.group_id in positioned or _subscribers(each, topic):
+                    now.add(each.group_id)
+            self._positioned[topic] = frozenset(positioned)
             found = set() if self.is_past else set(now)
             for group in (self._clients.groups_reading(topic) | now) - found:
                 joined = await self._store.notes_of_group(group, ["joined"], _MOST)
@@ -296,10 +303,8 @@ class GroupStates:
             told["reason"] = f"sent {times} and not committed"
         else:
             told["state"], told["member"], told["reason"] = _waiting(description, place)
-            committed = self._broker.group_coordinator.offsets(group)
-            if told["state"] == "not_subscribed" and any(
-                at.topic == place.topic for at in committed
-            ):
+            positioned = self._positioned.get(place.topic, ())
+            if told["state"] == "not_subscribed" and group in positioned:
                 told["state"] = "waiting"
                 told["reason"] = "the group has no member that is subscribed to the topic"
 

@@ -18,6 +18,7 @@ from fakebus.broker.chores import FailureLog
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.turns import in_turns
 from fakebus.lineage.header_rules import IdentityReader, IdentityRule, digest_of
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
@@ -101,7 +102,13 @@ class Identities:
     @property
     def behind(self) -> int:
         """How many offsets have not been looked at yet."""
-        return sum(max(0, log.high_watermark - self._place_in(log)) for log in self._logs())
+        upto = self._upto
+        # Of thousands most are empty, or have nothing new.
+        return sum(
+            max(0, log.high_watermark - self._place_in(log))
+            for log in self._logs()
+            if log.high_watermark and upto.get(log.topic_partition) != log.high_watermark
+        )
 
     def wake(self) -> None:
         """Look whether there is something new, in a moment."""
@@ -190,7 +197,7 @@ class Identities:
         if rules is not None:
             self._take(rules)
         # A cursor that waits for its log would cost every append a call.
-        for log in list(self._logs()):
+        async for log in in_turns(list(self._logs())):
             position = self._place_in(log)
             if position >= log.high_watermark:
                 continue

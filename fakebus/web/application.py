@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.turns import Turnstile
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
@@ -21,6 +20,7 @@ from fakebus.web.rest.room import RestRoom
 from fakebus.web.rooms import ServerRoom, all_rooms
 from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck, token_check
+from fakebus.web.turn_share import TurnShare
 
 if TYPE_CHECKING:
     from fakebus.cluster.interface import Cluster
@@ -56,10 +56,11 @@ class HttpApplication:
         checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
         if token:
             checks.insert(2, token_check(token))
-        application = web.Application(middlewares=[in_turn(), *outermost, *checks])
+        application = web.Application(middlewares=[*outermost, *checks])
         application.add_routes(routes)
         console.add_to(application)
         application.on_response_prepare.append(_add_security_headers)
+        self._share = TurnShare()
         self._on_close = on_close
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)
 
@@ -71,7 +72,7 @@ class HttpApplication:
         """Return the protocol of a new connection."""
         server = self._runner.server
         assert server is not None  # noqa: S101 - it has been started
-        return HttpConnection(server)
+        return HttpConnection(server, self._share)
 
     async def close(self) -> None:
         """Drop all clients."""
@@ -95,22 +96,6 @@ def bus_application(bus: Bus) -> HttpApplication:
         bus.broker.config.get_str("fakebus.http.token"),
         rest.close,
     )
-
-
-def in_turn() -> Middleware:
-    """Return what lets one request begin in a turn of the event loop.
-
-    Dozens that come at once, each with an answer of ten milliseconds, would hold up every other
-    client for as long as they take together.
-    """
-    turnstile = Turnstile()
-
-    @web.middleware
-    async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await turnstile.turn()
-        return await handler(request)
-
-    return wait
 
 
 def _counting(room: ServerRoom) -> Middleware:

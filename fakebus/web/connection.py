@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from fakebus.broker.activity import Activities, Origin, Peer
 from fakebus.limited_log import LimitedLog
 from fakebus.web.errors import error_response
+from fakebus.web.turn_share import TurnShare
 
 logger = logging.getLogger("fakebus.web")
 _limited = LimitedLog(logger)
@@ -42,11 +44,13 @@ class HttpConnection(web.RequestHandler):
 
     Args:
         server: the connections of all ports.
+        share: of all requests in a turn of the event loop.
     """
 
-    __slots__ = ("origins", "peer")
+    __slots__ = ("_share", "origins", "peer")
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, share: TurnShare) -> None:
+        self._share = share
         self.origins: dict[tuple[str, str], Origin] = {}
         self.peer: Peer | None = None
         super().__init__(
@@ -95,6 +99,16 @@ class HttpConnection(web.RequestHandler):
                 self._close_origins()
             self.origins[key] = Origin(front_end=front_end, client_id=key[1], peer=self.peer)
         return self.origins[key]
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        """Serve a request, from its first word to the last one of the answer."""
+        handled = super()._handle_request(request, start_time, request_handler)
+        return await self._share.run(handled)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

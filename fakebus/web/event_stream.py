@@ -17,7 +17,9 @@ WRITE_TIMEOUT_S = 30.0
 _CACHED_NOWHERE = MappingProxyType({"Cache-Control": "no-store"})
 
 Message = tuple[str, object] | tuple[str, object, int | str]
-"""Message: its name, its data, and its id if a client may go on behind it; one line."""
+"""Message: its name, its data, and its id if a client may go on behind it; one line.
+
+Without a name it is nothing but the id, which clients keep and show nobody."""
 
 
 async def event_stream(
@@ -44,7 +46,7 @@ async def event_stream(
                 if message is not None:
                     name, data, *ids = message
                     # In JSON no line breaks are left, and ASCII holds what no encoding can.
-                    text = f"event: {name}\ndata: {json.dumps(data)}\n"
+                    text = f"event: {name}\ndata: {json.dumps(data)}\n" if name else ""
                     text += "".join(f"id: {each}\n" for each in ids) + "\n"
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
                     await response.write(text.encode())

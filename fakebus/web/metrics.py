@@ -44,7 +44,8 @@ async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> byte
     """
     found = _Metrics(bus)
     topics = await found.topics()
-    families = [*topics, *found.groups(), *found.traffic(), *found.own(http)]
+    groups = await found.groups()
+    families = [*topics, *groups, *found.traffic(), *found.own(http)]
     # The text of thousands of partitions takes its time, which clients need not wait for.
     return await asyncio.to_thread(politely, partial(_text, families))
 
@@ -115,35 +116,43 @@ class _Metrics:
             _gauge(partitions, "Partitions of all topics", (), all_partitions),
         ]
 
-    def groups(self) -> Iterator[_Family]:
-        """Yield those of groups."""
+    async def groups(self) -> list[_Family]:
+        """Return those of groups."""
         coordinator, logs = self._broker.group_coordinator, self._broker.topics.logs
         offsets: _Rows = []
         lags: _Rows = []
         sums: dict[tuple[str, str], list[int]] = {}
-        for group in coordinator.list_groups():
-            for place, row in coordinator.offsets(group.group_id).items():
-                log = logs.get(place)
-                lag = 0 if log is None else max(log.high_watermark - row.offset, 0)
-                labels = (group.group_id, place.topic, str(place.partition))
-                offsets.append((labels, row.offset))
-                lags.append((labels, lag))
-                total = sums.setdefault((group.group_id, place.topic), [0, 0])
-                total[0] += row.offset
-                total[1] += lag
-        members: _Rows = [
-            ((group.group_id,), len(group.members)) for group in coordinator.list_groups()
-        ]
+        groups = coordinator.list_groups()
+        committed = (
+            (group.group_id, place, row)
+            for group in groups
+            for place, row in coordinator.offsets(group.group_id).items()
+        )
+        async for group_id, place, row in in_turns(committed):
+            log = logs.get(place)
+            lag = 0 if log is None else max(log.high_watermark - row.offset, 0)
+            labels = (group_id, place.topic, str(place.partition))
+            offsets.append((labels, row.offset))
+            lags.append((labels, lag))
+            total = sums.setdefault((group_id, place.topic), [0, 0])
+            total[0] += row.offset
+            total[1] += lag
+        members: _Rows = [((group.group_id,), len(group.members)) for group in groups]
         names, prefix = ("consumergroup", *_PLACE), "kafka_consumergroup"
         told = "Offset that a group has committed"
-        yield _gauge(f"{prefix}_current_offset", told, names, offsets)
-        yield _gauge(f"{prefix}_lag", "Records behind what a group has committed", names, lags)
-        for at, (name, words) in enumerate(
-            (("current_offset_sum", "Offsets, summed"), ("lag_sum", "Lag, summed"))
-        ):
-            rows: _Rows = [(labels, total[at]) for labels, total in sums.items()]
-            yield _gauge(f"{prefix}_{name}", f"{words} over a topic", names[:2], rows)
-        yield _gauge(f"{prefix}_members", "Members of a group", names[:1], members)
+        sums_of = (("current_offset_sum", "Offsets, summed"), ("lag_sum", "Lag, summed"))
+        summed: list[_Rows] = [
+            [(labels, total[at]) for labels, total in sums.items()] for at in range(len(sums_of))
+        ]
+        return [
+            _gauge(f"{prefix}_current_offset", told, names, offsets),
+            _gauge(f"{prefix}_lag", "Records behind what a group has committed", names, lags),
+            *(
+                _gauge(f"{prefix}_{name}", f"{words} over a topic", names[:2], rows)
+                for (name, words), rows in zip(sums_of, summed, strict=True)
+            ),
+            _gauge(f"{prefix}_members", "Members of a group", names[:1], members),
+        ]
 
     def traffic(self) -> Iterator[_Family]:
         """Yield those of what clients wrote, fetched and asked."""

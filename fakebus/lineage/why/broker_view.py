@@ -13,6 +13,7 @@ from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
 from fakebus.broker.topics import Topics
+from fakebus.broker.turns import in_turns
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.transactions import holding_back
 from fakebus.lineage.why.cause import SEARCH_MS
@@ -73,7 +74,7 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
         search = next(astray, None)
     partitions = [
         replace(part, lost_by=await _lost_by(lineage, part)) if part.is_lost else part
-        for part in _progress(broker, lineage, name, members, clients)
+        async for part in in_turns(_progress(broker, lineage, name, members, clients))
     ]
     return GroupView(
         name=name,

@@ -111,7 +111,7 @@ def service_map(links: Sequence[Link]) -> ServiceMap | None:
     """
     nodes: dict[Node, None] = {}
     for link in links:
-        if len(nodes.keys() | set(link.ends)) <= MOST_NODES:
+        if len(nodes) + sum(end not in nodes for end in link.ends) <= MOST_NODES:
             nodes |= dict.fromkeys(link.ends)
     if not nodes:
         return None

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
+from fakebus.broker.record_thread import politely
+from fakebus.catalogue.event_types import EventType
 from fakebus.catalogue.of_cluster import found_in_catalogue, smells_of_bus
 from fakebus.client.connection import NotFoundError
 from fakebus.web.console.call import Call, Page
@@ -41,24 +46,27 @@ async def show(call: Call) -> Page:
 async def draw(call: Call) -> Page:
     """Draw who writes and who reads which event type."""
     wanted, only = call.query.text("q"), call.query.text("only")
-    links = links_of((await found_in_catalogue(call.cluster, wanted)).event_types)
+    found = (await found_in_catalogue(call.cluster, wanted)).event_types
+    # Of thousands of event types it takes its time, which clients need not wait for.
+    values = await asyncio.to_thread(politely, partial(_drawn, found, only))
+    return Page(template="map.html", values={"wanted": wanted, "only": only, **values})
+
+
+def _drawn(event_types: Sequence[EventType], only: str) -> dict[str, object]:
+    """Return what the map shows of some event types."""
+    links = links_of(event_types)
     if only == "different":
         links = [link for link in links if link.declared != link.seen]
     elif only == "seen":
         links = [link for link in links if link.seen]
     # What happens is of more interest than what might.
     links.sort(key=lambda link: (not link.seen, link.event, not link.is_writer, link.service))
-    return Page(
-        template="map.html",
-        values={
-            "wanted": wanted,
-            "only": only,
-            "drawing": service_map(links),
-            "links": links[:_MOST_LINKS],
-            "left": max(len(links) - _MOST_LINKS, 0),
-            "different": sum(link.declared != link.seen for link in links),
-        },
-    )
+    return {
+        "drawing": service_map(links),
+        "links": links[:_MOST_LINKS],
+        "left": max(len(links) - _MOST_LINKS, 0),
+        "different": sum(link.declared != link.seen for link in links),
+    }
 
 
 async def smells(call: Call) -> Page:

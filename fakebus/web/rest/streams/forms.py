@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fakebus.broker.topics import Topic
 from fakebus.cluster.event_lines import event_fields
 from fakebus.cluster.events import Event
 from fakebus.records.batch import NO_TIMESTAMP
@@ -17,6 +18,7 @@ from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 from fakebus.web.errors import RequestError
 from fakebus.web.media_types import accepted
+from fakebus.wording import counted
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
@@ -108,19 +110,35 @@ def line(event: Event) -> str:
 
 
 def cursor_text(positions: Mapping[TopicPartition, int]) -> str:
-    """Return where reading goes on, by partition: ``0:12,1:7``."""
-    return ",".join(f"{place.partition}:{offset}" for place, offset in sorted(positions.items()))
+    """Return where reading goes on, by partition: ``0:12,1-9:7``."""
+    runs: list[tuple[int, int, int]] = []
+    for place, offset in sorted(positions.items()):
+        first, last, before = runs[-1] if runs else (0, -2, 0)
+        if (last + 1, before) == (place.partition, offset):
+            runs[-1] = first, place.partition, offset
+        else:
+            runs.append((place.partition, place.partition, offset))
+    return ",".join(
+        f"{first}:{offset}" if first == last else f"{first}-{last}:{offset}"
+        for first, last, offset in runs
+    )
 
 
-def cursor_of(topic: str, text: str) -> dict[TopicPartition, int]:
+def cursor_of(topic: Topic, text: str) -> dict[TopicPartition, int]:
     """Return the positions that :func:`cursor_text` has written; RequestError 400 if it is none."""
-    found = {}
+    found, named = {}, 0
     for part in filter(None, text.split(",")):
-        partition, _, offset = part.partition(":")
+        run, _, offset = part.partition(":")
+        first, _, last = run.partition("-")
         if not all(
             each.isascii() and each.isdigit() and len(each) <= _MOST_DIGITS
-            for each in (partition, offset)
+            for each in (first, last or first, offset)
         ):
             raise RequestError(400, f"{part[:80]!r} is no PARTITION:OFFSET, where to go on")
-        found[TopicPartition(topic, int(partition))] = int(offset)
+        named += max(int(last or first) - int(first) + 1, 1)
+        if named > len(topic.partitions):
+            told = f"{topic.name} has {counted(len(topic.partitions), 'partition')}"
+            raise RequestError(400, f"where to go on is told of more partitions: {told}")
+        for partition in range(int(first), int(last or first) + 1):
+            found[TopicPartition(topic.name, partition)] = int(offset)
     return found

@@ -38,7 +38,11 @@ MOST_FOLLOWERS = 100
 """Clients that may wait for records at once."""
 LONGEST_WAIT_MS = 300_000
 _MOST_IDS = 64
-"""Partitions up to which each record of a stream tells all positions; else the last of a slice."""
+"""Partitions up to which each record of a stream tells all positions."""
+_ID_EVERY = 1_000
+"""Records after which those of more partitions are told, and whenever there are no more."""
+_LONGEST_ID = 8_000
+"""Letters of an id that come back in a header."""
 _followers: set[int] = set()
 
 
@@ -73,7 +77,7 @@ def _question(call: RestCall, default: PositionKind) -> _Question:
             topic=topic.name,
             partition=partition,
             start=parse_position(start, now_ms) if start else Position(kind=default),
-            after=cursor_of(topic.name, call.text("after")),
+            after=cursor_of(topic, call.text("after")),
             matches=event_filter(expression) if expression else None,
             takes_long="where" in expression,
             until=parse_position(until, now_ms) if until else None,
@@ -187,7 +191,7 @@ class _Follower:
 async def watch_records(call: RestCall) -> web.StreamResponse:
     """Tell the records of a topic as they arrive, as server-sent events."""
     question = _question(call, PositionKind.LATEST)
-    last = cursor_of(question.topic, call.request.headers.get("Last-Event-ID", ""))
+    last = cursor_of(call.topic(), call.request.headers.get("Last-Event-ID", ""))
     with _Follower():
         positions = {**await _begin(call, question), **last}
         return await event_stream(call.request, _messages(call, question, positions))
@@ -196,9 +200,15 @@ async def watch_records(call: RestCall) -> web.StreamResponse:
 async def _messages(
     call: RestCall, question: _Question, positions: dict[TopicPartition, int]
 ) -> AsyncGenerator[Message | None]:
+    untold = 0
     async with aclosing(_following(call, question, positions)) as events:
         async for event in events:
-            if event is None:
-                yield None
-            else:
+            if event is not None and len(positions) <= _MOST_IDS:
                 yield "message", event_fields(event), cursor_text(positions)
+                continue
+            untold += event is not None
+            yield None if event is None else ("message", event_fields(event))
+            if untold >= _ID_EVERY or (untold and event is None):
+                untold, text = 0, cursor_text(positions)
+                if len(text) <= _LONGEST_ID:
+                    yield "", None, text

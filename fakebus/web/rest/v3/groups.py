@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from fakebus.broker.groups.group import CLASSIC, GroupDescription, MemberDescription
 from fakebus.broker.nodes import KEPT_IN
+from fakebus.broker.turns import in_turns
 from fakebus.types import TopicPartition
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.v3.call import Resource, V3Call
@@ -116,7 +117,7 @@ async def read_lag(call: V3Call) -> object:
     """Tell how far a consumer group is behind in a partition."""
     call.group()
     topic, partition = call.log().topic_partition
-    for each in _lags(call):
+    async for each in in_turns(_lags(call)):
         if (each["topic_name"], each["partition_id"]) == (topic, partition):
             return each
     raise RequestError(404, f"The group has committed nothing for {topic}-{partition}.")
@@ -124,7 +125,7 @@ async def read_lag(call: V3Call) -> object:
 
 async def summarize_lags(call: V3Call) -> object:
     """Tell where a consumer group is farthest behind, and how far it is in all."""
-    group, lags = call.group().group_id, list(_lags(call))
+    group, lags = call.group().group_id, [each async for each in in_turns(_lags(call))]
     if not lags:
         raise RequestError(404, f"Consumer group {group[:300]} has committed nothing.")
     most = max(lags, key=lambda each: int(str(each["lag"])))

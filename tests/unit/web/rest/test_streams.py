@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -187,6 +188,27 @@ def test_a_stream_of_events_goes_on_where_it_was(topic: Topic) -> None:
         told = messages(answer)
         topic.write({"value": 6}, {"value": 7, "partition": 0})
         assert next(told)[1]["value"] == 7
+
+
+def test_of_very_many_partitions_a_stream_tells_where_it_is_when_it_has_come_to_the_end(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOST_IDS", 1)
+    topic.write(*({"value": number, "partition": number % 2} for number in range(6)))
+    with topic.events("from=earliest") as answer:
+        lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
+        told = list(itertools.takewhile(lambda line: not line.startswith("id: "), lines))
+    assert sum(line.startswith("data: ") for line in told) == 6
+    with topic.events(last="0-1:3") as answer:
+        topic.write({"value": 6})
+        data = next(line for line in answer.iter_lines(chunk_size=1) if line.startswith(b"data: "))
+    assert json.loads(data[6:])["value"] == 6
+
+
+@pytest.mark.parametrize("after", ["0-1:1,0:1", "0-999999999999:1", "1-x:1", "0--1:1", "0-:"])
+def test_where_to_go_on_names_no_more_partitions_than_there_are(topic: Topic, after: str) -> None:
+    topic.write({"value": 1})
+    assert topic.get(f"after={after}").status_code == 400
 
 
 @pytest.mark.parametrize(

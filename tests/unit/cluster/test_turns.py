@@ -1,0 +1,62 @@
+"""What is told of very many topics and groups, and the turns that others get meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fakebus.app import FakeBus
+from fakebus.broker import turns as turns_of_the_loop
+from fakebus.broker.turns import Turnstile
+from fakebus.catalogue.of_cluster import cluster_landscape
+from fakebus.cluster.interface import Cluster
+from fakebus.lineage.place import Place
+from fakebus.lineage.why.broker_view import view_group
+from fakebus.types import TopicPartition
+from fakebus.web.metrics import exposition
+
+_GROUPS = 20
+_PARTITIONS = 20
+Ask = Callable[[FakeBus, Cluster], Awaitable[object]]
+
+
+class _Turnstile(Turnstile):
+    """Turnstile that counts how often somebody has let others go first."""
+
+    passed = 0
+
+    async def turn(self) -> None:
+        _Turnstile.passed += 1
+        await super().turn()
+
+
+@pytest.mark.parametrize(
+    ("ask", "slices"),
+    [
+        (lambda _, view: view.groups(), _GROUPS),
+        (lambda _, view: view.group("g0"), _PARTITIONS),
+        (lambda _, view: view.topic("orders"), _PARTITIONS),
+        (lambda bus, _: exposition(bus, {}), _GROUPS + _PARTITIONS),
+        (lambda bus, _: view_group(bus.broker, bus.lineage, "g0"), _PARTITIONS),
+        (lambda _, view: cluster_landscape(view), _GROUPS),
+        (lambda bus, _: bus.flows.written(Place("orders", 0, 0), groups=True), _GROUPS),
+    ],
+    ids="groups group topic metrics why catalogue flow".split(),
+)
+async def test_others_get_turns_while_many_are_told(
+    bus: FakeBus, view: Cluster, ask: Ask, slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await view.create_topic("orders", _PARTITIONS)
+    offsets = {TopicPartition("orders", number): 0 for number in range(_PARTITIONS)}
+    for number in range(_GROUPS):
+        await view.set_offsets(f"g{number}", offsets if not number else {next(iter(offsets)): 0})
+    # What comes in the first time is loaded.
+    await ask(bus, view)
+    monkeypatch.setattr(turns_of_the_loop, "SLICE_S", -1.0)
+    monkeypatch.setattr(turns_of_the_loop, "Turnstile", _Turnstile)
+    monkeypatch.setattr(_Turnstile, "passed", 0)
+    turns_of_the_loop._lines.clear()
+    await ask(bus, view)
+    turns_of_the_loop._lines.clear()
+    assert _Turnstile.passed >= slices
