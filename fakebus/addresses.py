@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MOST_DIGITS = 9
 
 
 class Address(NamedTuple):
@@ -102,7 +103,7 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
         if default_port is None or colon:
             raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
         return Address(host or "127.0.0.1", default_port)
-    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    if not (port.isascii() and port.isdigit()) or len(port) > _MOST_DIGITS or int(port) > 65535:
         raise ConfigError(f"{text!r} is not an address: the port must be a number up to 65535")
     return Address(host or "127.0.0.1", int(port))
 

@@ -24,6 +24,12 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def json_mistake(error: Exception) -> str:
+    """Return what Python says of a text that is no JSON, but not how it is configured."""
+    text = str(error)
+    return "a number has too many digits" if "set_int_max_str_digits" in text else text
+
+
 def close_names(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the known names that are most like a misspelt one, in any case, the closest first.
 

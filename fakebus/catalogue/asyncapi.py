@@ -14,6 +14,7 @@ from typing import Any
 from fakebus.catalogue.event_types import Catalogue, EventType
 from fakebus.fixture_files.asyncapi.reading import SERVICE
 
+WRITTEN_BY = "Written by fakebus catalogue from what is declared and seen."
 _FORMATS = {
     "AVRO": "application/vnd.apache.avro+json;version=1.9.0",
     "JSON": "application/schema+json;version=draft-07",
@@ -49,7 +50,7 @@ def asyncapi_document(catalogue: Catalogue, title: str = "Events") -> dict[str, 
         "info": {
             "title": title,
             "version": "1.0.0",
-            "description": "Written by fakebus catalogue from what is declared and seen.",
+            "description": WRITTEN_BY,
         },
         "defaultContentType": "application/json",
         "channels": channels,

@@ -22,13 +22,19 @@ from fakebus.wording import counted
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
 _FENCES = {"AVRO": "json", "JSON": "json", "PROTOBUF": "protobuf"}
 _VERSION = "1.0.0"
+HEAD = (
+    "# Events",
+    "",
+    "| event | topics | owner | written by | read by |",
+    "|---|---|---|---|---|",
+)
+"""What a page begins with."""
 _NOBODY = "nobody is known"
 
 
 def markdown(catalogue: Catalogue) -> str:
     """Return one page with all event types."""
-    lines = ["# Events", ""]
-    lines += ["| event | topics | owner | written by | read by |", "|---|---|---|---|---|"]
+    lines = [*HEAD]
     for each in catalogue.event_types:
         cells = (
             _text(each.name),

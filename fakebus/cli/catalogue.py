@@ -14,7 +14,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,41 +145,41 @@ def _page(found: Catalogue, form: str) -> str:
 def _write(text: str, path: Path) -> None:
     from fakebus.output_files import write_output
 
-    write_output(path, text.encode(), is_ours=_is_ours, made_by="fakebus catalogue")
+    write_output(path, text.encode(), is_ours=_is_ours, made_by=_MADE_BY)
     print_lines(f"{path}: written")
 
 
 def _is_ours(content: bytes) -> bool:
-    return (
-        content.startswith(b"# Events\n")
-        or b"fakebus catalogue" in content[:2000]
-        or (b'"event_types"' in content[:100])
+    import json
+
+    from fakebus.catalogue.asyncapi import WRITTEN_BY
+    from fakebus.catalogue.markdown import HEAD
+
+    if content.startswith("\n".join(HEAD).encode()):
+        return True
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(document, dict):
+        return False
+    information = document.get("info")
+    return document.keys() >= {"event_types", "services"} or (
+        isinstance(information, dict) and information.get("description") == WRITTEN_BY
     )
 
 
-def _is_noted(noted: bool, content: bytes) -> bool:
-    return noted
-
-
-_MARK = ".written-by-fakebus-catalogue"
+_MADE_BY = "fakebus catalogue"
+_LIST = ".written-by-fakebus-catalogue"
 
 
 def _write_folders(found: Catalogue, root: Path) -> None:
     from fakebus.catalogue.markdown import eventcatalog_files
-    from fakebus.output_files import read_regular, write_output
+    from fakebus.fixture_files.recording.written_sets import WrittenSet
 
-    files = eventcatalog_files(found)
-    root.mkdir(parents=True, exist_ok=True)
     # What an earlier export wrote may be replaced; what people wrote beside it may not.
-    noted = read_regular(root / _MARK)
-    before = set() if noted is None else set(noted.decode(errors="replace").splitlines())
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ours = partial(_is_noted, name in before)
-        write_output(path, text.encode(), is_ours=ours, made_by="fakebus catalogue")
-    told = "\n".join(sorted({*before, *files})).encode()
-    write_output(root / _MARK, told, is_ours=lambda _: True, made_by="fakebus catalogue")
+    written = WrittenSet(root, _MADE_BY, _LIST)
+    written.write({**eventcatalog_files(found), _LIST: f"{written.mark}\n"})
     events = counted(len(found.event_types), "event")
     print_lines(f"{root}: {events} and {counted(len(found.services), 'service')} written")
 

@@ -98,7 +98,7 @@ def _report(arguments: argparse.Namespace) -> int:
     ((service, report),) = reports.items()
     path: Path = arguments.output or _CONTRACTS / f"{_file_name(service)}.json"
     try:
-        write_report(report, path)
+        write_report(report, path, keep_others=True)
     except OSError as error:
         raise FakebusError(f"{path} cannot be written: {error.strerror}") from None
     produced, accepted = _count(report.produces), _count(report.accepts)

@@ -160,7 +160,7 @@ def _targets(connection: Connection, target: str) -> list[TopicPartition]:
     topic, colon, number = target.rpartition(":")
     if not colon:
         return partitions_of(connection, [target])
-    if not (number.isascii() and number.isdigit()):
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise ConfigError(f"{target!r} is not TOPIC:PARTITION, as in orders:0")
     return [partition_of(connection, topic, int(number))]
 

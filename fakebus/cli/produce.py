@@ -53,7 +53,7 @@ from fakebus.fixture_files.formats.wrappers import WrittenFormat
 from fakebus.fixture_files.headers import RecordHeader
 from fakebus.fixture_files.problems import DataError
 from fakebus.records.record import NewRecord
-from fakebus.wording import counted, nearest
+from fakebus.wording import counted, json_mistake, nearest
 
 CREATION_POLLS = 10
 CREATION_POLL_S = 0.1
@@ -238,7 +238,9 @@ class _Source:
         except DataError as error:
             raise ConfigError(f"{place}: {error}") from None
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{place}: what has a schema is written as JSON: {error}") from None
+            raise ConfigError(
+                f"{place}: what has a schema is written as JSON: {json_mistake(error)}"
+            ) from None
 
 
 def _bytes(text: str) -> bytes:

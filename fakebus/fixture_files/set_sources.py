@@ -25,7 +25,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
-from fakebus.fixture_files.sources import PACK_SUFFIX, ROOT_FILE, is_asyncapi
+from fakebus.fixture_files.sources import (
+    NOT_FETCHED,
+    PACK_SUFFIX,
+    ROOT_FILE,
+    is_asyncapi,
+    is_remote,
+)
 
 ENTRY_POINTS = "fakebus.fixtures"
 """The group of entry points whose values name the packages that hold a set."""
@@ -96,7 +102,7 @@ def directory_source(text: str, folder: Path) -> SetSource:
         message = f"{quoted(text)} is a file, not a directory with a {ROOT_FILE}"
         raise DataError(message, "write its directory")
     if not root.is_dir():
-        raise DataError(f"there is no directory {quoted(text)}", f"looked for {root}")
+        raise DataError(f"there is no directory {quoted(text)}", where_to_look(text, root))
     if not (root / ROOT_FILE).is_file():
         hint = f"looked in {root}"
         with suppress(OSError):
@@ -115,13 +121,14 @@ def pack_source(text: str, folder: Path) -> SetSource:
     root = _joined(folder, text)
     if root.is_dir():
         raise DataError(f"{quoted(text)} is a directory, not a pack", f"write  path: {text}")
-    if root.suffix != PACK_SUFFIX:
+    if root.suffix != PACK_SUFFIX and not is_remote(text):
         raise DataError(
             f"{quoted(text)} is not a pack", f"packs end with {PACK_SUFFIX}; write  path: DIR"
         )
     if not root.is_file():
         raise DataError(
-            f"there is no pack {quoted(text)}", f"looked for {root}; fakebus fixtures pack makes it"
+            f"there is no pack {quoted(text)}",
+            where_to_look(text, root, "fakebus fixtures pack makes it"),
         )
     return SetSource(root)
 
@@ -134,12 +141,21 @@ def asyncapi_source(text: str, folder: Path) -> SetSource:
     """
     root = _joined(folder, text)
     if not root.is_file():
-        raise DataError(f"there is no file {quoted(text)}", f"looked for {root}")
+        raise DataError(f"there is no file {quoted(text)}", where_to_look(text, root))
     if not is_asyncapi(root):
         raise DataError(
             f"{quoted(text)} is not a document of AsyncAPI", "its name ends with .yaml or .json"
         )
     return SetSource(root)
+
+
+def where_to_look(text: str, root: Path, otherwise: str = "") -> str:
+    """Return a hint about what is not where it was looked for."""
+    if is_remote(text):
+        return NOT_FETCHED
+    if text.startswith(("~", "$")):
+        return f"looked for {root}; neither ~ nor variables are replaced: write the path out"
+    return f"looked for {root}" + (f"; {otherwise}" if otherwise else "")
 
 
 def _joined(folder: Path, text: str) -> Path:

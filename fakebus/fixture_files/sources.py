@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -23,6 +24,16 @@ MAX_EVENTS_BYTES = 64 << 20
 MAX_SCHEMA_BYTES = 1 << 20
 
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|git@")
+NOT_FETCHED = "nothing is fetched: download it, or bring it by git or pip, and write its path"
+"""Hint where a path is wanted and :func:`is_remote`."""
+
+
+def is_remote(text: str) -> bool:
+    """Whether a text is a URL, or what git clones from, and no path."""
+    return _REMOTE.match(text) is not None
 
 
 class FixtureDirectory:
@@ -56,6 +67,9 @@ class FixtureDirectory:
         hint = "write a path inside the fixture directory, relative to this file"
         if not path or "\0" in path:
             self._problems.add(named_at, f"{quoted(path)} is not a file name", hint)
+            return None
+        if is_remote(path):
+            self._problems.add(named_at, f"{quoted(path)} is not a path", NOT_FETCHED)
             return None
         if os.path.isabs(path):
             self._problems.add(named_at, f"the path {quoted(path)} is absolute", hint)

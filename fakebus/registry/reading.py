@@ -38,12 +38,19 @@ def version_number(version: int | str) -> int:
         RegistryError: 42202.
     """
     try:
-        number = LATEST if str(version).strip().lower() == "latest" else int(version)
+        number = LATEST if str(version).strip().lower() == "latest" else _whole(version)
     except ValueError:
         raise invalid_version(version) from None
     if number != LATEST and not 0 < number <= MAX_NUMBER:
         raise invalid_version(version)
     return number
+
+
+def _whole(version: int | str) -> int:
+    # Java has no underscores in numbers.
+    if "_" in str(version):
+        raise ValueError
+    return int(version)
 
 
 def everywhere(state: State, subject: str) -> Iterable[str]:

@@ -6,6 +6,8 @@ import json
 from codecs import getincrementaldecoder
 from typing import Any
 
+from fakebus.wording import json_mistake
+
 MOST_LETTERS = 4 << 20
 """Of one object."""
 _MOST_OBJECTS = 500
@@ -79,4 +81,6 @@ class JsonStream:
             if is_cut and left > MOST_LETTERS:
                 raise ValueError(f"an object has more than {MOST_LETTERS} letters") from None
             raise ValueError(f"{error.msg} at letter {error.pos - at} of an object") from None
+        except ValueError as error:
+            raise ValueError(json_mistake(error)) from None
         return each, end

@@ -54,6 +54,7 @@ def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
     [
         ("host:99999", "port must be a number"),
         ("host:-1", "port must be a number"),
+        (f"host:{'1' * 5000}", "port must be a number"),
         ("host:\uff19", "port must be a number"),
         ("::1:9092", "write an IPv6 address as"),
         ("", "write HOST:PORT"),

@@ -31,6 +31,7 @@ class ConfigType(Enum):
     PASSWORD = 9
 
 
+_MOST_DIGITS = 100
 _BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
 # Patterns are texts, so that importing the tables compiles none of them.
 _WHOLE_NUMBER = r"[+-]?[0-9]+"
@@ -95,7 +96,8 @@ def _boolean(text: str) -> bool:
 def _whole_number(text: str, bits: int) -> int:
     if not re.fullmatch(_WHOLE_NUMBER, text):
         raise ValueError("is not a whole number")
-    number = int(text)
+    # Python reads no more than 4300 digits, and says so in its own words.
+    number = int(text) if len(text) <= _MOST_DIGITS else 1 << bits
     if not -(1 << (bits - 1)) <= number < 1 << (bits - 1):
         raise ValueError(f"does not fit into {bits} bits")
     return number

@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from fakebus.errors import FakebusError
 from fakebus.escaping import printable, printable_json
 from fakebus.fixture_files.shapes import Shape, from_text, merged, to_text
 from fakebus.fixture_files.sources import read_bounded
-from fakebus.output_files import OutputRefusedError, remove_output, write_output
+from fakebus.output_files import IsOurs, OutputRefusedError, remove_output, write_output
+from fakebus.wording import json_mistake
 
 VERSION = 1
 OBSERVED = Path(".fakebus") / "observed"
@@ -108,8 +110,14 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
     return found
 
 
-def write_report(report: ServiceReport, path: Path) -> None:
+def write_report(report: ServiceReport, path: Path, *, keep_others: bool = False) -> None:
     """Write a report; a report that lies there is replaced.
+
+    Args:
+        report: the report.
+        path: the file.
+        keep_others: whether the report of another service is not replaced. Names of services
+            that differ in their signs only may lead to one file.
 
     Raises:
         OSError: its directory cannot be made.
@@ -118,7 +126,9 @@ def write_report(report: ServiceReport, path: Path) -> None:
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     data = printable_json(text).encode()
-    write_output(path, data, is_ours=is_report, made_by=_MADE_BY)
+    is_ours: IsOurs = partial(_is_report_of, report.service) if keep_others else is_report
+    made_by = f"{_MADE_BY} for {report.service}" if keep_others else _MADE_BY
+    write_output(path, data, is_ours=is_ours, made_by=made_by)
 
 
 def remove_report(path: Path) -> None:
@@ -129,11 +139,20 @@ def remove_report(path: Path) -> None:
 
 def is_report(content: bytes) -> bool:
     """Whether the content of a file is a report's."""
+    return _report_in(content) is not None
+
+
+def _is_report_of(service: str, content: bytes) -> bool:
+    found = _report_in(content)
+    return found is not None and found["service"] == service
+
+
+def _report_in(content: bytes) -> dict[str, Any] | None:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.keys() == set(_NAMES)
+        return None
+    return document if isinstance(document, dict) and document.keys() == set(_NAMES) else None
 
 
 def read_report(path: Path) -> ServiceReport:
@@ -150,7 +169,7 @@ def read_report(path: Path) -> ServiceReport:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ReportError(f"{_name(path)} is not JSON: {printable(str(error))}") from None
+        raise ReportError(f"{_name(path)} is not JSON: {printable(json_mistake(error))}") from None
     try:
         document = _object("it", document)
         if document.get("version", VERSION) != VERSION:

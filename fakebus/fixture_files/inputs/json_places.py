@@ -9,6 +9,7 @@ from json.decoder import JSONDecodeError
 from typing import NoReturn
 
 from fakebus.fixture_files.inputs.input import InputMistake
+from fakebus.wording import json_mistake
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -33,7 +34,8 @@ def parse(text: str, line: int = 1) -> object | InputMistake:
     except RecursionError:
         return InputMistake(line=line, message="the JSON is nested too deeply", hint="flatten it")
     except ValueError as error:
-        return InputMistake(line=line, message=f"this is not JSON: {error}", hint="mend the number")
+        what = f"this is not JSON: {json_mistake(error)}"
+        return InputMistake(line=line, message=what, hint="mend the number")
     return value
 
 

@@ -1,10 +1,10 @@
-"""Directories of sets that commands write: ``fixtures record`` and ``openedx export``.
+"""Directories that commands write: ``fixtures record``, ``openedx export`` and ``catalogue``.
 
-At the end of its ``fakebus.yaml`` such a set lists its files, with checksums. Only these are
-replaced or removed when the set is written again, and only as long as nobody has changed them;
-what else lies in the directory is left alone or, where it would be overwritten, refused. All of
-it is looked at before anything is written. While a set is written, the list knows the files before
-and after, so that a run that was interrupted can be repeated.
+At the end of its root file, ``fakebus.yaml`` in a fixture set, such a directory lists its files,
+with checksums. Only these are replaced or removed when it is written again, and only as long as
+nobody has changed them; what else lies there is left alone or, where it would be overwritten,
+refused. All of it is looked at before anything is written. While the files are written, the list
+knows those before and after, so that a run that was interrupted can be repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from fakebus.output_files import OutputRefusedError, read_regular, remove_output
 ROOT_FILE = "fakebus.yaml"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_STEM = 230
+_DEVICES = re.compile(r"^(con|prn|aux|nul|(com|lpt)[0-9])(\.|$)", re.IGNORECASE)
+"""What no file may be called under Windows, where sets come by git."""
 _EXPLANATION = """\
 # The files of this set with checksums. Writing the set again replaces what is listed here and
 # has not been changed; a file with - may be changed. Other files are left alone.
@@ -42,7 +44,7 @@ def file_stems(names: Iterable[str]) -> dict[str, str]:
     none leads to another directory. Only names that would be too long or equal to another are
     changed beyond their unsafe letters.
     """
-    stems = {name: _UNSAFE.sub("-", name) for name in sorted(set(names))}
+    stems = {name: _DEVICES.sub(r"_\g<0>", _UNSAFE.sub("-", name)) for name in sorted(set(names))}
     while True:
         counts = Counter(stem.lower() for stem in stems.values())
         unfit = [
@@ -63,11 +65,13 @@ class WrittenSet:
     Args:
         directory: where the set is, or will be.
         made_by: the command, such as ``fakebus fixtures record``.
+        root_file: the file that lists the others.
     """
 
-    def __init__(self, directory: Path, made_by: str) -> None:
+    def __init__(self, directory: Path, made_by: str, root_file: str = ROOT_FILE) -> None:
         self._directory = directory
         self._made_by = made_by
+        self._root_file = root_file
 
     @property
     def mark(self) -> str:
@@ -80,7 +84,7 @@ class WrittenSet:
         Raises:
             FakebusError: another set is there, or somebody has changed the root file.
         """
-        root = self._directory / ROOT_FILE
+        root = self._directory / self._root_file
         text = (read_regular(root) or b"").decode(errors="replace").replace("\r\n", "\n")
         if not text:
             return {}
@@ -96,8 +100,8 @@ class WrittenSet:
                 "choose another directory, or remove the set"
             )
         entries = dict(_LINE.findall(table))
-        entries.pop(ROOT_FILE, None)
-        if table != _table(entries, above):
+        entries.pop(self._root_file, None)
+        if table != self._table(entries, above):
             raise OutputRefusedError(
                 f"{root} has been changed since {self._made_by} wrote it and would be overwritten; "
                 "choose another directory and take over from there, or remove the set"
@@ -142,9 +146,9 @@ class WrittenSet:
         listed = self.listed()
         stale = [path for path in listed if path not in files]
         for path in [*files, *stale]:
-            if path != ROOT_FILE:
+            if path != self._root_file:
                 self._check(path, files.get(path), listed.get(path))
-        others = {path: text for path, text in files.items() if path != ROOT_FILE}
+        others = {path: text for path, text in files.items() if path != self._root_file}
         entries = {
             path: _EDITABLE * editable(path) + _checksum(text) for path, text in others.items()
         }
@@ -153,12 +157,13 @@ class WrittenSet:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FakebusError(f"{self._directory} cannot be written: {error.strerror}") from None
-        self._write(ROOT_FILE, _with_table(files[ROOT_FILE], _both(listed, entries)))
+        above = files[self._root_file]
+        self._write(self._root_file, self._with_table(above, _both(listed, entries)))
         for path, text in others.items():
             self._write(path, text)
         for path in stale:
             remove_output(self._directory / path, is_ours=_looked_at, made_by=self._made_by)
-        self._write(ROOT_FILE, _with_table(files[ROOT_FILE], entries))
+        self._write(self._root_file, self._with_table(above, entries))
 
     def _write(self, path: str, text: str) -> None:
         write_output(
@@ -190,7 +195,8 @@ class WrittenSet:
         if sums:
             changed = _checksum(present.decode(errors="replace")) not in sums.split(",")
         else:
-            changed = file.stat().st_mtime_ns > (self._directory / ROOT_FILE).stat().st_mtime_ns
+            root = self._directory / self._root_file
+            changed = file.stat().st_mtime_ns > root.stat().st_mtime_ns
         if changed:
             raise OutputRefusedError(
                 f"{file} has been changed since {self._made_by} wrote it and would be lost; "
@@ -207,6 +213,14 @@ class WrittenSet:
         for part in parts[:-1]:
             folder /= part
             yield folder
+
+    def _with_table(self, above: str, entries: Mapping[str, str]) -> str:
+        return above + _EXPLANATION + self._table(entries, above)
+
+    def _table(self, entries: Mapping[str, str], above: str) -> str:
+        """Return the list of files; its last line is the root file's own checksum."""
+        lines = "".join(f"#   {path} {checksum}\n" for path, checksum in sorted(entries.items()))
+        return lines + f"#   {self._root_file} {_checksum(above + _EXPLANATION + lines)}\n"
 
 
 def _looked_at(content: bytes) -> bool:
@@ -227,13 +241,3 @@ def _both(listed: Mapping[str, str], entries: Mapping[str, str]) -> dict[str, st
         before = listed.get(path, "").removeprefix(_EDITABLE).rpartition(",")[2]
         both[path] = f"{entry},{before}" if before and before not in entry else entry
     return both
-
-
-def _with_table(above: str, entries: Mapping[str, str]) -> str:
-    return above + _EXPLANATION + _table(entries, above)
-
-
-def _table(entries: Mapping[str, str], above: str) -> str:
-    """Return the list of files; its last line is the root file's own checksum."""
-    lines = "".join(f"#   {path} {checksum}\n" for path, checksum in sorted(entries.items()))
-    return lines + f"#   {ROOT_FILE} {_checksum(above + _EXPLANATION + lines)}\n"

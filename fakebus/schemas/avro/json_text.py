@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from fakebus.schemas.interface import SchemaError
+from fakebus.wording import json_mistake
 
 MAX_DEPTH = 200
 """Levels of brackets in a text, and of types in one another; real schemas have some ten."""
@@ -51,7 +52,7 @@ def load(text: str) -> object:
             (error.lineno, error.colno),
         ) from None
     except ValueError as error:
-        raise SchemaError(f"The schema is not JSON: {error}.") from None
+        raise SchemaError(f"The schema is not JSON: {json_mistake(error)}.") from None
     return value
 
 

@@ -7,6 +7,7 @@ import re
 from typing import NoReturn
 
 from fakebus.schemas.interface import SchemaError
+from fakebus.wording import json_mistake
 
 MAX_DEPTH = 100
 """Nested arrays and objects in one text; checking a schema takes some nine frames a level."""
@@ -34,7 +35,7 @@ def read_json(text: str) -> object:
     except SchemaError:
         raise
     except ValueError as error:
-        raise SchemaError(str(error)) from error
+        raise SchemaError(json_mistake(error)) from error
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -55,6 +55,8 @@ def _bounded(validator: type[Validator], patterns: frozenset[str]) -> type[Valid
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
+        "enum": _enum,
+        "uniqueItems": _unique_items,
     }
     if patterns and "unevaluatedProperties" in validator.VALIDATORS:
         changed["unevaluatedProperties"] = _unevaluated_properties(validator, patterns)
@@ -83,6 +85,49 @@ def _arguments(validator: type) -> tuple[tuple[str, str], ...]:
 def _pattern(_: Any, pattern: str, instance: object, __: Any) -> Errors:
     if isinstance(instance, str) and not matches(pattern, instance):
         yield ValidationError(f"{instance[:200]!r} does not match {pattern[:200]!r}")
+
+
+def _enum(_: Any, allowed: object, instance: object, __: Any) -> Errors:
+    if not isinstance(allowed, list) or _comparable(instance) not in _comparables(_Same(allowed)):
+        yield ValidationError(f"{_shown(instance)} is not one of {_shown(allowed)}")
+
+
+def _unique_items(_: Any, wanted: object, instance: object, __: Any) -> Errors:
+    # The library compares all pairs of what cannot be sorted.
+    if wanted and isinstance(instance, list):
+        if len(set(map(_comparable, instance))) < len(instance):
+            yield ValidationError(f"{_shown(instance)} has an item twice")
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.200}"
+
+
+def _comparable(value: object) -> Hashable:
+    """Return what is equal for equal data of JSON, in which ``1`` is ``1.0`` and not ``true``."""
+    if isinstance(value, dict):
+        return frozenset((name, _comparable(item)) for name, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(_comparable, value))
+    return (bool, value) if isinstance(value, bool) else value
+
+
+class _Same:
+    """Values of an enum, known by where they are."""
+
+    def __init__(self, values: list[object]) -> None:
+        self.values = values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.values is other.values
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+
+@lru_cache(maxsize=128)
+def _comparables(values: _Same) -> frozenset[Hashable]:
+    return frozenset(map(_comparable, values.values))
 
 
 def _pattern_properties(

@@ -11,6 +11,7 @@ from aiohttp import web
 from fakebus.servers import Bus
 from fakebus.web.body import demand_few_values, read_body
 from fakebus.web.errors import RequestError
+from fakebus.wording import json_mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class AdminCall:
         try:
             data = json.loads(raw) if raw.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise RequestError(400, f"the body is not JSON: {str(error)[:200]}") from None
+            raise RequestError(400, f"the body is not JSON: {json_mistake(error)[:200]}") from None
         if not isinstance(data, dict):
             raise RequestError(422, "the body is a JSON object")
         return data

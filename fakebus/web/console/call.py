@@ -47,12 +47,15 @@ class Fields:
         text = self.text(name)
         if not text:
             return default
-        # int() also takes digits of other scripts, underscores and thousands of digits.
-        if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()) or (
-            len(text) > 19
-        ):
+        if not is_number(text.removeprefix("-")):
             raise RequestError(400, f"{name} has to be a whole number, not {text!r}")
         return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a whole number that is not negative, and no larger than offsets are."""
+    # int() also takes digits of other scripts, underscores and thousands of digits.
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

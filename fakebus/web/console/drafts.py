@@ -16,6 +16,7 @@ from fakebus.schemas.framing import GUID_HEADERS
 from fakebus.schemas.payloads import Payload
 from fakebus.web.console.call import Fields
 from fakebus.web.errors import RequestError
+from fakebus.wording import json_mistake
 
 MAX_EDITED = 256 << 10
 """Bytes of a payload that a form holds."""
@@ -138,7 +139,9 @@ async def _bytes(cluster: Cluster, what: str, text: str, kind: str) -> bytes | N
                 return text.strip().encode()
             return await cluster.schemas.encode(kind.removeprefix(SCHEMA), data)
     except (ValueError, binascii.Error, RecursionError) as error:
-        raise RequestError(400, f"{what} is not {kind.partition(':')[0]}: {error}") from None
+        raise RequestError(
+            400, f"{what} is not {kind.partition(':')[0]}: {json_mistake(error)}"
+        ) from None
     raise RequestError(400, f"{what} cannot be written as {kind!r}")
 
 

@@ -18,6 +18,7 @@ from fakebus.registry.model import MAX_NUMBER, Reference, SchemaRequest
 from fakebus.registry.registry import Registry
 from fakebus.web.body import demand_few_values, read_body
 from fakebus.web.errors import RequestError
+from fakebus.wording import json_mistake
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """More than any schema that Kafka's default message size lets a registry store."""
@@ -242,7 +243,7 @@ def _json_object(data: bytes) -> dict[str, object]:
     except RecursionError:
         raise RequestError(400, "the body is nested too deeply") from None
     except ValueError as error:
-        raise RequestError(400, f"the body is not valid JSON: {error}") from None
+        raise RequestError(400, f"the body is not valid JSON: {json_mistake(error)}") from None
     if not isinstance(value, dict):
         raise RequestError(400, "the body must be a JSON object")
     if _is_deeper(value, MAX_DEPTH):

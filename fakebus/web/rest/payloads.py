@@ -17,6 +17,7 @@ from fakebus.schemas.framing import HEADER_SIZE
 from fakebus.schemas.interface import DefaultDecoding, SchemaDataError
 from fakebus.schemas.payloads import decode, encode
 from fakebus.web.errors import RequestError
+from fakebus.wording import json_mistake
 
 SCHEMA_TYPES = {"avro": "AVRO", "jsonschema": "JSON", "protobuf": "PROTOBUF"}
 """The registry's name of a language by the format that is coded with its schemas."""
@@ -126,7 +127,7 @@ async def shown(
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            reason = str(error)
+            reason = json_mistake(error)
     else:
         await source.prepare(data)
         found = decode(data, source, topic=topic, is_key=is_key)

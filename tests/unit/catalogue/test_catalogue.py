@@ -254,3 +254,34 @@ def test_an_event_type_links_to_the_code_that_its_package_tells(
     found = events(catalogue("--json"))
     assert (found["parcels"]["links"], found["own"]["links"]) == (links, [])
     assert all(f"<{link}>" in catalogue("--format", "markdown") for link in links)
+
+
+def test_what_people_changed_or_put_elsewhere_is_not_lost(catalogue: Catalogue, root: Path) -> None:
+    catalogue("--format", "eventcatalog", "-o", "made")
+    page = root / "made" / "services" / "shop" / "index.mdx"
+    page.write_text(f"{page.read_text()}More words.")
+    catalogue("--format", "eventcatalog", "-o", "made", code=2)
+    assert "More words." in page.read_text()
+    (root / "elsewhere").mkdir()
+    (root / "linked").mkdir()
+    (root / "linked" / "services").symlink_to(root / "elsewhere")
+    catalogue("--format", "eventcatalog", "-o", "linked", code=2)
+    assert not list((root / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# Events\n\nWhat we mean by an event.\n",
+        "Made with fakebus catalogue, and then by hand.\n",
+        '{"event_types": []}',
+        '{"info": {"description": "Not written by fakebus catalogue"}}',
+    ],
+)
+def test_a_file_that_looks_like_a_catalogue_is_not_overwritten(
+    catalogue: Catalogue, root: Path, content: str
+) -> None:
+    (root / "page").write_text(content)
+    for form in ("markdown", "json", "asyncapi"):
+        catalogue("--format", form, "-o", "page", code=2)
+    assert (root / "page").read_text() == content

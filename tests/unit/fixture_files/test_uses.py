@@ -735,3 +735,28 @@ def test_a_directory_of_the_shipped_sets_name_comes_first_where_names_begin(
     monkeypatch.chdir(tmp_path)
     assert load(Path("openedx")).name == "shared"
     assert set_path("package:a", tmp_path) == Path("package:a")
+
+
+@pytest.mark.parametrize("where", ["path", "pack", "asyncapi"])
+@pytest.mark.parametrize(
+    "place", ["https://example.org/a.yaml", "git@example.org:a/b.git", "file:///a.fbpack"]
+)
+def test_what_lies_on_the_web_is_told_to_be_brought(tmp_path: Path, where: str, place: str) -> None:
+    (tmp_path / "fakebus.yaml").write_text(f'version: 1\nuses: [{{{where}: "{place}"}}]\n')
+    (problem,) = check_fixtures(tmp_path, now_ms=NOW_MS)
+    assert "nothing is fetched: download it" in str(problem)
+
+
+def test_events_on_the_web_are_told_to_be_brought(tmp_path: Path) -> None:
+    (tmp_path / "fakebus.yaml").write_text(
+        'version: 1\ntopics: [{name: t, load: "https://example.org/t.ndjson"}]\n'
+    )
+    (problem,) = check_fixtures(tmp_path, now_ms=NOW_MS)
+    assert "fakebus.yaml:2:26: " in str(problem)
+    assert "nothing is fetched: download it" in str(problem)
+
+
+def test_a_home_directory_is_told_to_be_written_out(tmp_path: Path) -> None:
+    (tmp_path / "fakebus.yaml").write_text("version: 1\nuses: [{path: ~/shared}]\n")
+    (problem,) = check_fixtures(tmp_path, now_ms=NOW_MS)
+    assert "neither ~ nor variables are replaced: write the path out" in str(problem)

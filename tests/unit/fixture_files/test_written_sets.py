@@ -246,3 +246,15 @@ def test_a_name_that_ends_like_a_lengthened_one_has_another_file() -> None:
     lengthened = file_stems(["a:", "a/"])["a:"]
     stems = file_stems(["a:", "a/", lengthened, lengthened.upper()])
     assert len({stem.lower() for stem in stems.values()}) == 4
+
+
+def test_no_file_has_the_name_of_a_device() -> None:
+    stems = file_stems(["CON", "nul", "com1.orders", "_CON", "console", "aux"])
+    assert stems["console"] == "console"
+    assert not {stem.lower().split(".")[0] for stem in stems.values()} & {
+        "con",
+        "nul",
+        "com1",
+        "aux",
+    }
+    assert len({stem.lower() for stem in stems.values()}) == 6

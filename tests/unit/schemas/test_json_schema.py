@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
 import pytest
 from jsonschema import Draft201909Validator, Draft202012Validator
@@ -245,3 +247,33 @@ def test_what_was_just_written_is_known_to_fit_and_nothing_else_is() -> None:
     # A key that is no text becomes one in the payload, which is another value than was checked.
     with pytest.raises(SchemaDataError):
         schema.decode(schema.encode({1: "x"}))
+
+
+@pytest.mark.parametrize(
+    ("data", "fits"),
+    [
+        ([{"a": 1}, {"a": True}, {"a": [1]}, {}, []], True),
+        ([1, True, "1", None, False, 0], True),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], False),
+        ([[{"a": []}], [{"a": []}]], False),
+    ],
+)
+def test_items_are_unique_as_values_of_json(data: list[object], fits: bool) -> None:
+    unique, one_of = JSON.parse('{"uniqueItems": true}'), JSON.parse(json.dumps({"enum": [data]}))
+    assert one_of.encode(data)
+    with contextlib.nullcontext() if fits else pytest.raises(SchemaDataError, match="item twice"):
+        assert unique.encode(data)
+
+
+def test_many_objects_are_not_compared_by_pairs() -> None:
+    begun = time.process_time()
+    assert JSON.parse('{"uniqueItems": true}').encode([{"a": n} for n in range(30_000)])
+    assert JSON.parse(json.dumps({"items": {"enum": [{"a": n} for n in range(5000)]}})).encode(
+        [{"a": 4999}] * 3000
+    )
+    assert time.process_time() - begun < 30
+
+
+def test_a_number_of_thousands_of_digits_is_told_without_advice_on_python() -> None:
+    with pytest.raises(SchemaError, match="a number has too many digits"):
+        JSON.parse(f'{{"maxLength": {"1" * 5000}}}')

@@ -16,7 +16,7 @@ from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.browse import explain, past
-from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.call import Call, Page, Redirect, is_number
 from fakebus.web.console.group_work import shared_work, streams_work
 from fakebus.web.console.health import is_stuck
 from fakebus.web.console.past_progress import PastProgress, past_progress
@@ -190,7 +190,7 @@ def _moves(call: Call) -> Mapping[TopicPartition, int]:
     for text in call.form.all("move"):
         place, _, offset = text.rpartition("@")
         topic, _, partition = place.rpartition("-")
-        if not (partition.isdigit() and offset.isdigit()):
+        if not (is_number(partition) and is_number(offset)):
             raise RequestError(400, "the form is broken; load the page again")
         moves[TopicPartition(topic, int(partition))] = int(offset)
     if not moves:

@@ -13,7 +13,7 @@ from fakebus.cluster.events import Event
 from fakebus.lineage.flow import replayed_from
 from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
-from fakebus.web.console.call import Call, Page
+from fakebus.web.console.call import Call, Page, is_number
 from fakebus.web.console.copies import copies_of
 from fakebus.web.console.payload_views import (
     CUT,
@@ -80,18 +80,11 @@ async def record_of(call: Call) -> tuple[Event, LogRange]:
         NotFoundError: it is not there; the message says what is.
         RequestError: 404, the path has no numbers.
     """
-    try:
-        place = TopicPartition(call.parts["topic"], _number(call.parts["partition"]))
-        offset = _number(call.parts["offset"])
-    except ValueError:
-        raise RequestError(404, "there is no such page") from None
-    return await record_at(call.cluster, place, offset)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ValueError(text)
-    return int(text)
+    partition, offset = call.parts["partition"], call.parts["offset"]
+    if not (is_number(partition) and is_number(offset)):
+        raise RequestError(404, "there is no such page")
+    place = TopicPartition(call.parts["topic"], int(partition))
+    return await record_at(call.cluster, place, int(offset))
 
 
 async def download(call: Call) -> web.Response:

@@ -13,7 +13,7 @@ from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
 from fakebus.cluster.interface import Cluster, NewSchema
 from fakebus.errors import FakebusError
 from fakebus.web.console.addresses import page_url
-from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.call import Call, Page, Redirect, is_number
 from fakebus.web.console.differences import Line, compared, pretty
 from fakebus.web.errors import RequestError
 
@@ -178,7 +178,7 @@ def _references(text: str) -> tuple[tuple[str, str, int], ...]:
     references = []
     for line in filter(None, map(str.strip, text.splitlines())):
         parts = line.split()
-        if len(parts) != 3 or not parts[2].isdigit():
+        if len(parts) != 3 or not is_number(parts[2]):
             raise RequestError(400, f"write a reference as NAME SUBJECT VERSION, not {line!r}")
         references.append((parts[0], parts[1], int(parts[2])))
     return tuple(references)

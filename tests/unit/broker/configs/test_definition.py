@@ -39,3 +39,15 @@ def test_a_secret_is_in_no_message() -> None:
     key = BROKER_KEYS["ssl.key.password"]
     assert key.sensitive
     assert key._replace(valid="non-empty string").check("") == "the value must not be empty"
+
+
+def test_a_number_of_thousands_of_digits_is_told_to_be_too_large() -> None:
+    assert str(TOPIC_KEYS["retention.ms"].check("1" * 5000)).endswith("does not fit into 64 bits")
+
+
+@pytest.mark.parametrize(
+    "name", ["offsets.topic.num.partitions", "transaction.state.log.num.partitions"]
+)
+def test_topics_of_the_bus_have_no_more_partitions_than_others(name: str) -> None:
+    assert BROKER_KEYS[name].check("10000") is None
+    assert BROKER_KEYS[name].check("10001") == "'10001' is not in [1,...,10000]"

@@ -344,3 +344,13 @@ def test_mistakes_in_a_contract_have_a_place(
     (problem,) = check_fixtures(write_set({"fakebus.yaml": text}))
     assert problem.line == 4
     assert message in problem.message
+
+
+def test_the_report_of_another_service_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for service, code in (("team/billing", 0), ("team-billing", 2), ("team/billing", 0)):
+        write_report(ServiceReport(service=service), tmp_path / "observed" / "main.json")
+        assert run(["contract", "report", "observed"]) == code
+    assert "was not written by fakebus contract report for team-billing" in capsys.readouterr().err

@@ -84,3 +84,13 @@ def test_groups_have_any_names(browser: Browser, topic: str, name: str) -> None:
     form = browser.get(f"/ui/group?name={quote(name, safe='')}").form("/ui/group/delete")
     assert form.fields["name"] == name
     assert browser.send(form, confirm=name).status == 200
+
+
+@pytest.mark.parametrize("offset", ["\u00b2", "9" * 19, "9" * 5000])
+def test_a_form_that_moves_to_no_offset_is_refused(
+    browser: Browser, topic: str, offset: str
+) -> None:
+    token = browser.get("/ui/topics").form("/ui/topics").fields["token"]
+    fields = {"token": token, "name": "g", "move": f"{topic}-0@{offset}"}
+    page = browser.send(Form("/ui/group/reset", "post", fields))
+    assert (page.status, "the form is broken" in page.text) == (400, True)

@@ -166,3 +166,14 @@ def test_a_client_that_leaves_in_the_middle_is_no_failure_of_ours(
 
 def test_a_long_subject_is_one_like_others(http: Http) -> None:
     assert http.get(f"/subjects/{'a' * 20_000}/versions").error == (404, 40401)
+
+
+def test_a_number_of_thousands_of_digits_is_told_without_advice_on_python(
+    http: Http, subject: str
+) -> None:
+    digits = "1" * 5000
+    schema = json.dumps(f'{{"type": "fixed", "name": "F", "size": {digits}}}')
+    for field in (f'"schema": {schema}', f'"schema": "1", "id": {digits}'):
+        told = send(http, subject, f"{{{field}}}".encode()).json["message"]
+        assert "a number has too many digits" in told
+        assert "set_int" not in told

@@ -121,7 +121,7 @@ def test_a_version_that_is_not_there_is_said_to_be_missing(
     assert http.get(f"{path}/1{suffix}").error == (404, 40401)
     http.register(subject, FIRST)
     assert http.get(f"{path}/2{suffix}").error == (404, 40402)
-    for wrong in ("0", "-2", "first", "2147483648", "99999999999999999999"):
+    for wrong in ("0", "-2", "first", "2147483648", "99999999999999999999", "1_0"):
         assert http.get(f"{path}/{wrong}{suffix}").error == (422, 42202), wrong
 
 
