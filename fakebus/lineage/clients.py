@@ -69,6 +69,16 @@ class Run:
         if place in self.fetched:
             self.fetched[place] = [each for each in self.fetched[place] if each[1] >= end]
 
+    def take_off_fetched(self, place: TopicPartition, first: int, last: int) -> None:
+        """Take off some offsets, both included."""
+        if place in self.fetched:
+            self.fetched[place] = [
+                part
+                for begin, end in self.fetched[place]
+                for part in ((begin, min(end, first - 1)), (max(begin, last + 1), end))
+                if part[0] <= part[1]
+            ][-_MOST_RANGES:]
+
 
 @dataclass(slots=True, eq=False)
 class Client:

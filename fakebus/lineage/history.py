@@ -5,7 +5,7 @@ before or after it is done, or by a timer; so nothing here guesses. A record tha
 process is a *candidate* for the cause of what the process produces
 
 - from when it was sent,
-- until it is committed, and for the time of a window after that, or
+- until it is committed or acknowledged, and for the time of a window after that, or
 - until the same client is sent a newer one after the commit, if that is earlier, and the process is
   not one that commits first: that has produced to the topic while it had nothing else in its hands.
 
@@ -26,12 +26,14 @@ from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.storage.lineage_interface import NoteRow
 
 SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
-VERBS = (SENT, COMMITTED, SKIPPED, PRODUCED)
-LOST_TRACK, ENDED = "lost track", "ended"
-"""What is noted of the bus itself: that it was killed before it started, and that it was not."""
-_PASSED = (COMMITTED, SKIPPED)
+ACKNOWLEDGED, RELEASED = "acknowledged", "released"
+"""What members say of single records who are done with them, or give them back."""
+_PASSED = (COMMITTED, SKIPPED, ACKNOWLEDGED, RELEASED)
 """A commit of what nobody seemed to have been sent is one of what was sent before it was known that
 two connections belong to one process."""
+VERBS = (SENT, PRODUCED, *_PASSED)
+LOST_TRACK, ENDED = "lost track", "ended"
+"""What is noted of the bus itself: that it was killed before it started, and that it was not."""
 NEWEST = (1 << 63) - 1
 """No note has a higher number."""
 WINDOW_MS = 1000

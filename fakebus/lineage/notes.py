@@ -55,6 +55,7 @@ class Notebook:
         self._kinds: Mapping[str, Callable[[Activity, Client], None]] = {
             **dict.fromkeys(_MERGED, self._merge),
             "committed": self._commit,
+            **dict.fromkeys(("acknowledged", "released"), self._acknowledge),
             "found": self._find,
             "looked up": self._look_up,
             "out of range": self._lose,
@@ -181,6 +182,13 @@ class Notebook:
             client.run.committed_ms = activity.at_ms
         for run in readers:
             run.pass_fetched(place, end)
+
+    def _acknowledge(self, activity: Activity, client: Client) -> None:
+        place, run = TopicPartition(activity.topic, activity.partition), client.run
+        if run.fetched.get(place):
+            run.committed_ms = activity.at_ms
+        run.take_off_fetched(place, activity.offset, activity.last_offset)
+        self._add(activity, client)
 
     def _find(self, activity: Activity, client: Client) -> None:
         place = TopicPartition(activity.topic, activity.partition)

@@ -156,6 +156,8 @@ async def xreadgroup(call: Call) -> Reply:
             entries = await _deliver(call, topic, group, consumer, options)
             if entries:
                 call.note("fetched", topic, (each.id for each in entries), group_name)
+                if options.no_ack:
+                    call.note("acknowledged", topic, (each.id for each in entries), group_name)
                 found[name] = [call.entry(each) for each in entries]
         return found or None
 
@@ -202,6 +204,7 @@ async def _deliver_again(
     )
     entries = [(each, await call.streams.get(topic, each)) for each in own[: options.count]]
     found: list[Reply] = []
+    given: list[EntryId] = []
     async with call.groups.changing(topic, group) as change:
         for entry_id, entry in entries:
             pending = group.pending.get(entry_id)
@@ -214,6 +217,8 @@ async def _deliver_again(
             # A consumer that dies of an entry shows by how often it came.
             change.put(entry_id, Pending(consumer, call.now_ms, pending.times + 1))
             found.append(call.entry(entry))
+            given.append(entry_id)
         if found:
             group.saw(consumer, call.now_ms, active=True)
+    call.note("fetched", topic, given, group.name)
     return found

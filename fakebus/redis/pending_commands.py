@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.call import Call
 from fakebus.redis.entries import EntryId, IdRange
@@ -92,6 +94,13 @@ class _Claim:
             count += 1
         change.put(entry_id, Pending(self.consumer, self.delivered_ms, count))
 
+    def note(
+        self, call: Call, topic: Topic, group: StreamGroup, entry_ids: Sequence[EntryId]
+    ) -> None:
+        """Note that the consumer was sent entries, if it gets more of them than their ids."""
+        if not self.ids_only:
+            call.note("fetched", topic, entry_ids, group.name)
+
 
 async def xclaim(call: Call) -> Reply:
     """Give a consumer named entries that others have left pending for long."""
@@ -102,6 +111,7 @@ async def xclaim(call: Call) -> Reply:
     entries = [(each, await call.streams.get(topic, each)) for each in entry_ids]
     positions = await call.streams.positions_after(topic, last_id)
     claimed: list[Reply] = []
+    given: list[EntryId] = []
     async with call.groups.changing(topic, group) as change:
         if last_id > group.last_id:
             group.last_id = last_id
@@ -114,7 +124,9 @@ async def xclaim(call: Call) -> Reply:
             elif force if pending is None else claim.matches(pending, call.now_ms):
                 claim.take(change, entry_id)
                 claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
+                given.append(entry_id)
         group.saw(claim.consumer, call.now_ms, active=bool(claimed))
+    claim.note(call, topic, group, given)
     return claimed
 
 
@@ -177,6 +189,7 @@ async def xautoclaim(call: Call) -> Reply:
     wanted = sorted(entry_id for entry_id in group.pending if entry_id in ids)
     claimed: list[Reply] = []
     deleted: list[Reply] = []
+    given: list[EntryId] = []
     looked_at = 0
     taken: list[tuple[EntryId, Entry | None]] = []
     for entry_id in wanted[: count * _ATTEMPTS_FACTOR]:
@@ -198,5 +211,7 @@ async def xautoclaim(call: Call) -> Reply:
             else:
                 claim.take(change, entry_id)
                 claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
+                given.append(entry_id)
         group.saw(claim.consumer, call.now_ms, active=bool(claimed))
+    claim.note(call, topic, group, given)
     return [str(wanted[looked_at]) if looked_at < len(wanted) else "0-0", claimed, deleted]

@@ -1,7 +1,8 @@
 """Service that says in each record it writes which one was the cause: ``python restless.py …``.
 
-Arguments: servers, group, topics to read and write (with commas), library, when it commits (before
-or after it writes, or again for a retry), how many records it takes at once, seconds, a seed.
+Arguments: where the bus is (Kafka, HTTP and Redis, with commas), group, topics to read and write
+(with commas), library, when it commits (before or after it writes, or again for a retry), how many
+records it takes at once, seconds, a seed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-SERVERS, GROUP, READS, WRITES, LIBRARY, COMMITS, MOST, SECONDS, SEED = sys.argv[1:]
+BUS, GROUP, READS, WRITES, LIBRARY, COMMITS, MOST, SECONDS, SEED = sys.argv[1:]
+SERVERS, HTTP, REDIS = BUS.split(",")
 CHOSEN = random.Random(int(SEED))
 END = time.monotonic() + float(SECONDS)
 
@@ -49,6 +51,7 @@ def with_threads() -> None:
     from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
     config = {"group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    config |= {"group.protocol": "consumer"} if LIBRARY == "consumer protocol" else {}
     consumer = Consumer({"bootstrap.servers": SERVERS, "log_level": 0, **config})
     producers = [Producer({"bootstrap.servers": SERVERS, "log_level": 0}) for _ in range(2)]
     consumer.subscribe([READS])
@@ -129,8 +132,139 @@ def with_polls() -> None:
     consumer.close()
 
 
+def with_transactions() -> None:
+    from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+    config = {"group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    consumer = Consumer({"bootstrap.servers": SERVERS, "log_level": 0, **config})
+    transactional = {"transactional.id": f"{GROUP}-{SEED}", "log_level": 0}
+    producer = Producer({"bootstrap.servers": SERVERS, **transactional})
+    producer.init_transactions()
+    consumer.subscribe([READS])
+    print("ready", flush=True)
+    while time.monotonic() < END:
+        messages = [each for each in consumer.consume(int(MOST), 0.2) if not each.error()]
+        if not messages:
+            continue
+        producer.begin_transaction()
+        try:
+            work_off(messages, producer)
+            if CHOSEN.random() < 0.2:
+                raise KafkaException("taken back")
+            places = consumer.position(consumer.assignment())
+            producer.send_offsets_to_transaction(places, consumer.consumer_group_metadata())
+            producer.commit_transaction()
+        except KafkaException:
+            producer.abort_transaction()
+            first = {}
+            for one in messages:
+                first.setdefault((one.topic(), one.partition()), one.offset())
+            for place, offset in first.items():
+                with contextlib.suppress(KafkaException):
+                    consumer.seek(TopicPartition(*place, offset))
+    consumer.close()
+
+
+def with_shares() -> None:
+    from confluent_kafka import AcknowledgeType, Producer, ShareConsumer
+
+    explicit = {"share.acknowledgement.mode": "explicit"} if COMMITS != "after" else {}
+    config = {"group.id": GROUP, "log_level": 0, "max.poll.records": int(MOST), **explicit}
+    consumer = ShareConsumer({"bootstrap.servers": SERVERS, **config})
+    producer = Producer({"bootstrap.servers": SERVERS, "log_level": 0})
+    consumer.subscribe([READS])
+    print("ready", flush=True)
+    while time.monotonic() < END:
+        messages = [each for each in consumer.poll(0.2) if not each.error()]
+        if COMMITS == "after":
+            work_off(messages, producer)
+            continue
+        released = [each for each in messages if COMMITS == "again" and CHOSEN.random() < 0.2]
+        if COMMITS == "again":
+            work_off(messages, producer)
+        for one in messages:
+            kind = AcknowledgeType.RELEASE if one in released else AcknowledgeType.ACCEPT
+            consumer.acknowledge(one, kind)
+        if messages:
+            consumer.commit_sync(60)
+        if COMMITS == "before":
+            work_off(messages, producer)
+    consumer.close()
+
+
+def with_redis() -> None:
+    from redis import Redis, ResponseError
+
+    client = Redis.from_url(REDIS)
+    with contextlib.suppress(ResponseError):
+        client.xgroup_create(READS, GROUP, "0", mkstream=True)
+    print("ready", flush=True)
+    while time.monotonic() < END:
+        found = client.xreadgroup(GROUP, SEED, {READS: ">"}, count=int(MOST), block=200)
+        entries = [each for each, _ in found[0][1]] if found else []
+        if COMMITS == "before" and entries:
+            client.xack(READS, GROUP, *entries)
+        for each in entries:
+            position = int(each.split(b"-")[1])
+            partition, offset = position >> 48, position & (1 << 48) - 1
+            topic, value = caused_by((READS, partition, offset))
+            client.xadd(topic, {"truth": value})
+            if COMMITS == "after":
+                client.xack(READS, GROUP, each)
+
+
+def with_rest() -> None:
+    import base64
+
+    import requests
+
+    session, v2 = requests.Session(), "application/vnd.kafka.v2+json"
+    binary = "application/vnd.kafka.binary.v2+json"
+
+    def call(method: str, path: str, body: Any = None, accept: str = v2, kind: str = v2) -> Any:
+        data = None if body is None else json.dumps(body)
+        headers = {"Accept": accept, "Content-Type": kind}
+        answer = session.request(method, f"{HTTP}{path}", data=data, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    name = f"{GROUP}-{SEED}"
+    config = {"name": name, "format": "binary", "auto.offset.reset": "earliest"}
+    call("POST", f"/consumers/{GROUP}", {**config, "auto.commit.enable": "false"})
+    mine = f"/consumers/{GROUP}/instances/{name}"
+    call("POST", f"{mine}/subscription", {"topics": [READS]})
+    cluster = call("GET", "/v3/clusters", accept="application/json")["data"][0]["cluster_id"]
+    print("ready", flush=True)
+    while time.monotonic() < END:
+        most = f"?timeout=200&max_bytes={40 * int(MOST)}"
+        messages = call("GET", f"{mine}/records{most}", accept=binary)
+        if COMMITS == "before" and messages:
+            call("POST", f"{mine}/offsets", {})
+        for one in messages:
+            topic, value = caused_by((one["topic"], one["partition"], one["offset"]))
+            text = base64.b64encode(value).decode()
+            if CHOSEN.random() < 0.5:
+                record = {"value": text, "key": one["key"]}
+                call("POST", f"/topics/{topic}", {"records": [record]}, kind=binary)
+            else:
+                path = f"/v3/clusters/{cluster}/topics/{topic}/records"
+                body = {"value": {"type": "BINARY", "data": text}}
+                call("POST", path, body, accept="application/json", kind="application/json")
+        if COMMITS == "after" and messages:
+            call("POST", f"{mine}/offsets", {})
+    call("DELETE", mine)
+
+
 if __name__ == "__main__":
     if LIBRARY == "aiokafka":
         asyncio.run(with_tasks())
     else:
-        {"confluent": with_threads, "kafka-python": with_polls}[LIBRARY]()
+        {
+            "confluent": with_threads,
+            "consumer protocol": with_threads,
+            "kafka-python": with_polls,
+            "transactions": with_transactions,
+            "shares": with_shares,
+            "redis": with_redis,
+            "rest": with_rest,
+        }[LIBRARY]()

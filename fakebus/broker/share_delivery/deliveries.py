@@ -41,7 +41,12 @@ logger = logging.getLogger("fakebus.broker.groups")
 _DURATION = re.compile(
     r"by_duration:PT?(?:(\d{1,9})D)?T?(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:\.\d+)?S)?"
 )
-_HANDLED = (Acknowledgement.ACCEPT, Acknowledgement.REJECT)
+_NOTED = {
+    Acknowledgement.ACCEPT: ("acknowledged", ""),
+    Acknowledgement.REJECT: ("acknowledged", "rejected"),
+    Acknowledgement.RELEASE: ("released", ""),
+}
+"""Verb and detail of what is noted of an acknowledgement."""
 _SECONDS = (86_400, 3600, 60, 1)
 _TOLERANCE_S = 0.001
 """Event loops may ring a little early."""
@@ -206,14 +211,15 @@ class ShareDeliveries:
         delivery.partition.acknowledge(ranges, self.lock(group_id, member_id))
         for each in ranges:
             for first, last, kind in each.pieces():
-                if kind in _HANDLED:
+                if kind in _NOTED:
+                    verb, detail = _NOTED[kind]
                     self._activity.note(
-                        "acknowledged",
+                        verb,
                         origin,
                         delivery.log.topic_partition,
                         (first, last),
                         group_id,
-                        detail="" if kind is Acknowledgement.ACCEPT else "rejected",
+                        detail=detail,
                         member=member_id,
                     )
         self._wind_up(group_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from fakebus.lineage.history import History
 from fakebus.storage.lineage_interface import NoteRow
 
@@ -56,6 +58,10 @@ class Told:
         last = first if last is None else last
         self._note("committed", at_ms, client, "orders", first, last, group=group)
 
+    def says(self, verb: str, at_ms: int, offset: int) -> None:
+        """Let a member of the group say something of one record."""
+        self._note(verb, at_ms, CONSUMER, "orders", offset, offset, group="g")
+
     def produces(self, at_ms: int, until_ms: int | None = None) -> list[str]:
         """Return what may have caused what is produced now."""
         self._note("produced", at_ms, PRODUCER, "invoices", 0, 0, until_ms=until_ms)
@@ -94,6 +100,21 @@ def test_a_record_produced_three_seconds_after_the_last_commit_has_no_cause() ->
     told.sent(0, 5)
     told.commits(10, 5)
     assert told.produces(3010) == []
+
+
+@pytest.mark.parametrize("verb", ["acknowledged", "released"])
+def test_what_is_acknowledged_or_given_back_one_by_one_ends_like_what_is_committed(
+    verb: str,
+) -> None:
+    told = Told()
+    told.sent(0, 0, 4, group="g")
+    for at, offset in enumerate([3, 0, 1], 1):
+        told.says(verb, at, offset)
+    assert told.produces(500) == [f"orders@{offset}" for offset in range(5)]
+    assert told.produces(1010) == ["orders@2", "orders@4"]
+    told.says(verb, 1020, 4)
+    told.sent(1030, 7, group="g")
+    assert told.produces(1040) == ["orders@2", "orders@7"]
 
 
 def test_a_committed_record_is_no_cause_any_more_when_a_newer_one_was_sent() -> None:

@@ -262,14 +262,18 @@ def test_a_client_of_ten_thousand_partitions_keeps_the_newest(
     assert len(run.notes) == 5
 
 
+@pytest.mark.parametrize("is_share", [False, True])
 def test_a_client_that_again_and_again_produces_after_it_has_committed_all_commits_first(
-    diary: Diary,
+    diary: Diary, *, is_share: bool
 ) -> None:
     billing = origin("billing")
 
     def handle(at: int, *, wait_ms: int = 0, topic: str = "invoices") -> object:
         diary.does(billing, "fetched", at, at, topic="orders", group="g")
-        diary.does(billing, "committed", at + 1, topic="orders", group="g", before=at)
+        if is_share:
+            diary.does(billing, "acknowledged", at, at, topic="orders", group="g")
+        else:
+            diary.does(billing, "committed", at + 1, topic="orders", group="g", before=at)
         diary.now_ms += wait_ms
         diary.does(billing, "produced", at, at, topic=topic)
         diary.does(billing, "produced", at, at, topic=topic)

@@ -606,6 +606,30 @@ def test_what_clients_of_redis_do_is_noted_with_their_names(
     }
 
 
+def test_entries_that_are_given_again_or_to_another_consumer_are_noted_as_sent(
+    running: BusThread, client: redis.Redis, stream: str
+) -> None:
+    added = client.xadd(stream, {"n": 1})
+    client.xgroup_create(stream, "g", "0")
+    activity = running.bus.broker.activity
+
+    def noted() -> list[str]:
+        found = [each.verb for each in activity.newest if each.topic == stream]
+        return found[found.index("produced") + 1 :]
+
+    client.xreadgroup("g", "c", {stream: ">"})
+    client.xreadgroup("g", "c", {stream: "0"})
+    client.xclaim(stream, "g", "d", 0, [added], justid=True)
+    assert noted() == ["fetched"] * 2
+    client.xclaim(stream, "g", "d", 0, [added])
+    client.xautoclaim(stream, "g", "e", 0)
+    assert noted() == ["fetched"] * 4
+    client.xack(stream, "g", added)
+    client.xadd(stream, {"n": 2})
+    client.xreadgroup("g", "c", {stream: ">"}, noack=True)
+    assert noted()[4:] == ["acknowledged", "produced", "fetched", "acknowledged"]
+
+
 def test_answers_are_bounded(
     client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
