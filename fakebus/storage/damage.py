@@ -3,8 +3,9 @@
 SQLite knows how its pages hang together, and has sums for the frames of its log; of what stands in
 a page it knows nothing, and a log whose sums are wrong it takes for one that ends there. So every
 row of the small tables has a sum of its own, which is checked when all of them are read, at the
-start; batches have their CRC, which is checked whenever they are read; and the frames that the log
-had are counted before SQLite looks at it.
+start; notes and identities have one that is checked when they are read; batches have their CRC,
+which is checked whenever they are read, and what their rows say of all before them is held against
+those; and the frames that the log had are counted before SQLite looks at it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sqlite3
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from fakebus.errors import StorageError
@@ -54,9 +55,40 @@ SUMMED = (
     ("log_changes", "id", "log_id, from_offset, upto_offset"),
 )
 """Tables whose rows have a sum, their keys and their other columns, as of the step that adds it."""
-
-
+SUMMED_LATER = (
+    ("lineage_names", "id", "name, is_word"),
+    ("identity_positions", "topic, partition", '"offset"'),
+)
+"""Tables whose rows have got a sum by a later step."""
+_WITHOUT_LINEAGE = (
+    "DELETE FROM notes; DELETE FROM identities; DELETE FROM identity_positions; "
+    "DELETE FROM lineage_names WHERE id > 0"
+)
 _SUM = "sum"
+
+
+class Damage(NamedTuple):
+    """Damage of a row."""
+
+    what: str
+    """What is wrong, and where."""
+    statement: str = ""
+    """SQL that does something about it, and to nothing else; empty where there is none."""
+    so_as_to: str = "go on without it"
+    """What the statement is for."""
+
+
+class ChangedRowError(sqlite3.DatabaseError):
+    """Row is not as it was written; an error as SQLite has one for its pages.
+
+    Args:
+        damage: which row.
+    """
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(damage.what)
+        self.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        self.damage = damage
 
 
 class DamagedBatch(list[StoredBatch]):
@@ -115,22 +147,42 @@ def is_of_its_row(row: ProducerBatch, head: bytes) -> bool:
     )
 
 
-def other_row(table: str, row_id: int) -> sqlite3.DatabaseError:
-    """Return the error of a row that is not as it was written, as SQLite has one for its pages."""
-    error = sqlite3.DatabaseError(
-        f"the row of table {table} with id = {row_id} is not as it was written"
-    )
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+def other_row(table: str, which: str, *, is_alone: bool = True) -> Damage:
+    """Return the damage of a row that is not as it was written.
+
+    Args:
+        table: where it is.
+        which: tells it from others, in SQL.
+        is_alone: whether others mean the same without it.
+    """
+    what = f"the row of table {table} with {which} is not as it was written"
+    return Damage(what, f"DELETE FROM {table} WHERE {which}" if is_alone else "")  # noqa: S608
 
 
-def sums() -> tuple[str, ...]:
+def with_sum(*values: object) -> tuple[object, ...]:
+    """Return the values of a row and their sum, for tables where a trigger would take too long."""
+    return (*values, _row_sum(*values))
+
+
+def demand_sum(table: str, which: str, values: Sequence[object], found: int | None) -> None:
+    """See whether a row that is read has the sum of :func:`with_sum`.
+
+    What earlier versions have written has none.
+
+    Raises:
+        ChangedRowError: it is not as it was written.
+    """
+    if found is not None and found != _row_sum(*values):
+        raise ChangedRowError(other_row(table, which))
+
+
+def sums(tables: Sequence[tuple[str, str, str]] = SUMMED) -> tuple[str, ...]:
     """Return the statements that give rows their sums; whoever writes a row need not know of them.
 
     A connection that writes, or looks for damage, needs :func:`add_sum_function`.
     """
     statements = []
-    for table, key, columns in SUMMED:
+    for table, key, columns in tables:
         names = key.split(", ")
         where = " AND ".join(f"{name} = new.{name}" for name in names)
         statements.append(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
@@ -183,30 +235,24 @@ def facts_of(row: Sequence[Any]) -> dict[str, Any] | None:
     return facts if known in (None, _row_sum(*row[:3], json.dumps(facts))) else None
 
 
-def changed_row(connection: sqlite3.Connection) -> tuple[str, str] | None:
-    """Find what is not as it was written, the first that there is.
-
-    Returns:
-        Which row, and a statement to go on without it, empty where others would lose their meaning.
-    """
-    for table, key, columns in SUMMED:
+def changed_row(connection: sqlite3.Connection) -> Damage | None:
+    """Find what is not as it was written in tables that have sums, the first that there is."""
+    for table, key, columns in (*SUMMED, *SUMMED_LATER):
         where = f"FROM {table} WHERE sum IS NOT row_sum({key}, {columns}) LIMIT 1"
         quoted = " || ' AND ' || ".join(f"'{name} = ' || quote({name})" for name in key.split(", "))
         found = connection.execute(f"SELECT {quoted} {where}").fetchone()
         if found is not None:
-            which = f"the row of table {table} with {found[0]} is not as it was written"
-            is_alone = table not in ("topics", "logs")
-            return which, f"DELETE FROM {table} WHERE {found[0]}" if is_alone else ""  # noqa: S608
+            other = other_row(table, found[0], is_alone=table not in ("topics", "logs"))
+            if table == "lineage_names":
+                so_as_to = "go on without what is known of who wrote what"
+                other = other._replace(statement=_WITHOUT_LINEAGE, so_as_to=so_as_to)
+            return other
     for row in connection.execute("SELECT * FROM lineage_clients"):
         if facts_of(row) is None:
-            which = f"client = {row[0]}"
-            return (
-                f"the row of table lineage_clients with {which} is not as it was written",
-                f"DELETE FROM lineage_clients WHERE {which}",  # noqa: S608
-            )
+            return other_row("lineage_clients", f"client = {row[0]}")
     known = connection.execute("SELECT value FROM meta WHERE key = ?", (SCHEMA_KEY,)).fetchone()
     if known != (_schema(connection),):
-        return "its tables are not described as they were", ""
+        return Damage("its tables are not described as they were")
     return None
 
 
@@ -303,18 +349,15 @@ def _is_right(header: bytes) -> bool:
     return header[:3] == b"\x37\x7f\x06" and struct.pack(">II", first, second) == header[24:32]
 
 
-def damaged(name: str, what: str, without: str = "") -> str:
-    """Say that a file is damaged, how, and what can be done.
-
-    Args:
-        name: the file.
-        what: what is wrong, and where.
-        without: a statement that takes out what is wrong, and nothing else.
-    """
+def damaged(name: str, damage: Damage) -> str:
+    """Say that a file is damaged, how, and what can be done."""
     remedy = f"save what can be read: sqlite3 {name} .recover | sqlite3 NEW_FILE"
-    if without:
-        remedy = f"go on without it: sqlite3 {name} {shlex.quote(without)}"
-    return f"{name} is damaged: {what}. Put a backup in its place, choose another file, or {remedy}"
+    if damage.statement:
+        remedy = f"{damage.so_as_to}: sqlite3 {name} {shlex.quote(damage.statement)}"
+    return (
+        f"{name} is damaged: {damage.what}. Put a backup in its place, choose another file, or "
+        f"{remedy}"
+    )
 
 
 def first_damage(connection: sqlite3.Connection) -> str | None:

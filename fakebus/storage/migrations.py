@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from fakebus.errors import StorageError
-from fakebus.storage.damage import add_sum_function, sums
+from fakebus.storage.damage import SUMMED_LATER, add_sum_function, sums
 
 APPLICATION_ID = 0x46614B65
 """``FaKe`` in ASCII, in the header of every data file."""
@@ -215,6 +215,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     # Snapshots may be compressed: what was written before is text.
     (),
     sums(),
+    (
+        "ALTER TABLE notes ADD COLUMN sum INTEGER",
+        "ALTER TABLE identities ADD COLUMN sum INTEGER",
+        *sums(SUMMED_LATER),
+    ),
 )
 
 

@@ -21,8 +21,10 @@ import aiosqlite
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
 from fakebus.storage import sqlite_snapshots as snapshots
+from fakebus.storage.batch_totals import OTHER_TOTALS, changed_totals, other_totals
 from fakebus.storage.damage import (
     SCHEMA_KEY,
+    Damage,
     LogFrames,
     changed_row,
     damaged,
@@ -312,7 +314,7 @@ def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Fo
     try:
         found = _configure(connection, name, durable=durable)
         if name != ":memory:" and (damage := _find_damage(connection)):
-            raise StorageError(damaged(name, *damage))
+            raise StorageError(damaged(name, damage))
         return found
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         # What is no SQL any more was a description of a table, and what is no UTF-8 a text.
@@ -320,27 +322,36 @@ def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Fo
         if not is_damage(code) and code != sqlite3.SQLITE_ERROR:
             raise
         place = first_damage(connection)
-        raise StorageError(damaged(name, f"{error}; {place}" if place else str(error))) from error
+        what = Damage(f"{error}; {place}" if place else str(error))
+        raise StorageError(damaged(name, what)) from error
 
 
-def _find_damage(connection: sqlite3.Connection) -> tuple[str, str] | None:
-    if _is_small(connection) and (place := first_damage(connection)):
-        return place, ""
-    return changed_row(connection)
+def _find_damage(connection: sqlite3.Connection) -> Damage | None:
+    if not _is_small(connection):
+        return changed_row(connection)
+    if place := first_damage(connection):
+        return Damage(place)
+    return changed_row(connection) or changed_totals(connection)
 
 
 async def _check_beside(path: Path) -> None:
     """Look through a large file while it is in use, and log what is wrong."""
+    damage: Damage | None = None
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         try:
             [[found]] = await connection.execute_fetchall("PRAGMA integrity_check(1)")
+            if found == "ok":
+                for row in await connection.execute_fetchall(OTHER_TOTALS):
+                    damage = other_totals(*row)
+            else:
+                damage = Damage(" ".join(found.split()))
         except asyncio.CancelledError:
             await connection.interrupt()
             raise
         except sqlite3.Error as error:
-            found = str(error)
-    if found != "ok":
-        logger.error("%s", damaged(str(path), " ".join(found.split())))
+            damage = Damage(str(error))
+    if damage is not None:
+        logger.error("%s", damaged(str(path), damage))
 
 
 async def _end(check: asyncio.Task[None]) -> None:

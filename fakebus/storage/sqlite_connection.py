@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from fakebus.errors import StorageError
-from fakebus.storage.damage import damaged
+from fakebus.storage.damage import ChangedRowError, Damage, damaged
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -132,7 +132,8 @@ class WorkerConnection:
         # Text that is no UTF-8 is told by an error of Python's own, without a code.
         no_code = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else 0
         if is_damage(getattr(error, "sqlite_errorcode", no_code)):
-            return StorageError(damaged(self.name, str(error)))
+            known = error.damage if isinstance(error, ChangedRowError) else Damage(str(error))
+            return StorageError(damaged(self.name, known))
         return StorageError(f"{self.name}: {error}")
 
     async def read(
@@ -152,7 +153,7 @@ class WorkerConnection:
         except (TypeError, ValueError, LookupError) as error:
             # A byte may also say what type a value has.
             text = f"a value is not as it was written: {error!r}"
-            raise StorageError(damaged(self.name, text)) from error
+            raise StorageError(damaged(self.name, Damage(text))) from error
 
     def reading(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T]

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from fakebus.errors import StorageError
-from fakebus.storage.damage import facts_of, summed_facts
+from fakebus.storage.damage import demand_sum, facts_of, summed_facts, with_sum
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
@@ -31,11 +31,8 @@ _FORGOTTEN_AT_ONCE = 2000
 """Identities that are forgotten in one transaction; some milliseconds."""
 _LEVELS = OFFSET_BITS + 1
 
-_NOTE = """
-SELECT seq, at_ms, until_ms, verb, client, topic, partition, first, last, group_name, member, detail
-FROM notes
-"""
-_IDENTITY = 'SELECT kind, value, topic, partition, "offset", rule FROM identities '
+_NOTE = "SELECT * FROM notes "
+_IDENTITY = 'SELECT kind, value, topic, partition, "offset", rule, id, sum FROM identities '
 _OLDEST_NOTES = """
 DELETE FROM notes WHERE seq IN (
     SELECT seq FROM (SELECT seq, until_ms FROM notes ORDER BY seq LIMIT ?)
@@ -199,9 +196,9 @@ def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
     names = {_text(name) for row in notes for name in (row.topic, row.group)}
     numbers = _give_numbers(transaction, names, {row.verb for row in notes})
     transaction.executemany(
-        "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO notes VALUES ({_marks(range(14))})",  # noqa: S608
         (
-            (
+            with_sum(
                 *row[:3],
                 numbers[row.verb],
                 row.client,
@@ -258,10 +255,12 @@ def _notes_where(
     connection: sqlite3.Connection, condition: str, arguments: Sequence[int]
 ) -> list[NoteRow]:
     rows = connection.execute(_NOTE + condition, arguments).fetchall()
-    names = _names(connection, {row[at] for row in rows for at in (3, 5, 9)})
+    for row in rows:
+        demand_sum("notes", f"seq = {row[0]}", row[:-1], row[-1])
+    names = _names(connection, {row[at] for row in rows for at in (3, 5, 10)})
     return [
         NoteRow._make(
-            (*row[:3], names[row[3]], row[4], names[row[5]], *row[6:9], names[row[9]], *row[10:])
+            (*row[:3], names[row[3]], row[4], names[row[5]], *row[6:9], names[row[10]], *row[11:13])
         )
         for row in rows
     ]
@@ -348,10 +347,10 @@ def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> N
     words = {_text(name) for row in rows for name in (row.kind, row.rule)}
     numbers = _give_numbers(transaction, {_text(row.topic) for row in rows}, words)
     transaction.executemany(
-        'INSERT INTO identities (kind, value, topic, partition, "offset", rule) '
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        'INSERT INTO identities (kind, value, topic, partition, "offset", rule, sum) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            (numbers[kind], value, numbers[_text(topic)], *place, numbers[_text(rule)])
+            with_sum(numbers[kind], value, numbers[_text(topic)], *place, numbers[_text(rule)])
             for kind, value, topic, *place, rule in rows
         ),
     )
@@ -359,7 +358,7 @@ def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> N
 
 def _keep_positions(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
     transaction.executemany(
-        "INSERT OR REPLACE INTO identity_positions VALUES (?, ?, ?)",
+        'INSERT OR REPLACE INTO identity_positions (topic, partition, "offset") VALUES (?, ?, ?)',
         ((_text(topic), partition, offset) for (topic, partition), offset in positions.items()),
     )
 
@@ -402,7 +401,7 @@ def _lower_positions(transaction: Transaction, positions: Mapping[tuple[str, int
 
 
 def _identity_positions(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
-    rows = connection.execute("SELECT * FROM identity_positions")
+    rows = connection.execute('SELECT topic, partition, "offset" FROM identity_positions')
     return {(topic, partition): offset for topic, partition, offset in rows}
 
 
@@ -410,10 +409,12 @@ def _identities(
     connection: sqlite3.Connection, where: str, arguments: Sequence[object]
 ) -> list[IdentityRow]:
     rows = connection.execute(_IDENTITY + where, arguments).fetchall()
+    for row in rows:
+        demand_sum("identities", f"id = {row[6]}", row[:6], row[7])
     names = _names(connection, {row[at] for row in rows for at in (0, 2, 5)})
     return [
         IdentityRow(names[kind], value, names[topic], partition, offset, names[rule])
-        for kind, value, topic, partition, offset, rule in rows
+        for kind, value, topic, partition, offset, rule, *_ in rows
     ]
 
 

@@ -7,7 +7,13 @@ from bisect import bisect_left
 from typing import Any
 
 from fakebus.records.batch import count_sound
-from fakebus.storage.damage import DamagedBatch, damaged_batches, is_of_its_row, other_row
+from fakebus.storage.damage import (
+    ChangedRowError,
+    DamagedBatch,
+    damaged_batches,
+    is_of_its_row,
+    other_row,
+)
 from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
@@ -111,6 +117,7 @@ def _rows(
     first = log.first()
     if first is None:
         return []
+    log.demand_totals(first)
     upto_bytes = first.cumulative_bytes - first.size + max_bytes
     upto_id = (log_id << OFFSET_BITS) + min(upto_offset, MAX_OFFSET + 1) - 1
     cursor = connection.cursor()
@@ -187,6 +194,7 @@ def retention_cut(
     if first is None:
         return None
     last = log.last(first)
+    log.demand_totals(first, last)
     kept: list[BatchRow | None] = [first]
     if oldest_timestamp is not None:
         kept.append(log.first_with_timestamp(oldest_timestamp))
@@ -216,7 +224,7 @@ def producer_batches(
         for found, epoch, sequence, row_id, *rest, head in cursor:
             row = ProducerBatch(found, epoch, sequence, row_id & MAX_OFFSET, *rest)
             if not is_of_its_row(row, head):
-                raise other_row("batches", row_id)
+                raise ChangedRowError(other_row("batches", f"id = {row_id}"))
             batches.append(row)
     batches.sort(key=lambda batch: batch.base_offset)
     return batches

@@ -21,6 +21,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from fakebus.storage.batch_totals import other_totals
+from fakebus.storage.damage import ChangedRowError
 from fakebus.storage.interface import BatchPosition
 from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
@@ -136,6 +138,27 @@ class LogRange:
             return row
         return self._find(AT_OR_AFTER, self._from_id, self._upto_id)
 
+    def demand_totals(self, *rows: BatchRow) -> None:
+        """See whether the totals of rows are those of the rows before and behind them.
+
+        Raises:
+            ChangedRowError: they are not.
+        """
+        end = self._log_start | MAX_OFFSET
+        for row in rows:
+            behind = self._find(AT_OR_AFTER, row.id + 1, end) if row.id < end else None
+            before = self._find(AT_OR_BEFORE, self._log_start, row.id - 1)
+            earlier = before and self._find(AT_OR_BEFORE, self._log_start, before.id - 1)
+            known: BatchRow | None = None
+            for each in filter(None, (earlier, before, row, behind)):
+                newest = max(each.max_timestamp, known.running_max_timestamp if known else -1)
+                so_far = known.cumulative_bytes if known else each.cumulative_bytes - each.size
+                if each.running_max_timestamp < newest or (
+                    each.cumulative_bytes - each.size != so_far
+                ):
+                    raise ChangedRowError(other_totals(each.id))
+                known = each
+
     def last(self, first: BatchRow) -> BatchRow:
         """Return the last batch of the range, whose first one is ``first``."""
         return self._find(AT_OR_BEFORE, first.id, self._upto_id) or first
@@ -158,7 +181,9 @@ class LogRange:
         first = self.first()
         if first is None:
             return None
-        largest = self.last(first).running_max_timestamp
+        last = self.last(first)
+        self.demand_totals(last)
+        largest = last.running_max_timestamp
         row: BatchRow | None = first
         if first.running_max_timestamp < largest:
             row = self._first(first, lambda row: row.running_max_timestamp >= largest)
@@ -184,6 +209,7 @@ class LogRange:
         low, high = self._log_start + below.last_offset + 1, self._upto_id + 1
         last = self.last(below)
         if not reaches(last):
+            self.demand_totals(last)
             return None
         high = min(high, last.id + 1)
         while low < high:
@@ -195,6 +221,8 @@ class LogRange:
                 found, high = row, middle
             else:
                 low = self._log_start + row.last_offset + 1
+        if found is not None:
+            self.demand_totals(found)
         return found
 
     def size_bytes(self) -> int:
@@ -202,4 +230,6 @@ class LogRange:
         first = self.first()
         if first is None:
             return 0
-        return self.last(first).cumulative_bytes - first.cumulative_bytes + first.size
+        last = self.last(first)
+        self.demand_totals(first, last)
+        return last.cumulative_bytes - first.cumulative_bytes + first.size

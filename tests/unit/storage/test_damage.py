@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import shutil
@@ -19,7 +20,7 @@ from fakebus.records.record import NewRecord
 from fakebus.storage import sqlite_reads
 from fakebus.storage.damage import LogFrames, damaged_batches, is_of_its_row
 from fakebus.storage.interface import OffsetRow, StoredBatch, TopicRow
-from fakebus.storage.lineage_interface import ClientRow
+from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite import SqliteStorage
 
 OFFSET = OffsetRow(
@@ -146,6 +147,93 @@ async def test_a_row_that_has_changed_can_be_gone_without(filled: Path) -> None:
     assert [group.offsets for group in await storage.load_groups()] == [(OFFSET,)]
     [client] = (await storage.lineage.load_clients())[1]
     assert client == (8, 1, 2, {"name": "shop", "topics": ["t"]})
+    await storage.close()
+
+
+def execute(path: Path, statements: str) -> None:
+    """Do as the program of SQLite does, which knows nothing of sums."""
+    connection = sqlite3.connect(path)
+    connection.executescript(statements)
+    connection.close()
+
+
+@pytest.mark.parametrize("column", ["cumulative_bytes", "running_max_timestamp"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("bit", [1, 1 << 40])
+async def test_totals_that_have_changed_are_told_and_can_be_counted_anew(
+    filled: Path, column: str, place: int, bit: int
+) -> None:
+    offset = f"WHERE id & 255 = {place}"
+    execute(filled, f"UPDATE batches SET {column} = {column} + {bit} {offset}")  # noqa: S608
+    message = await told(filled)
+    assert f"{filled} is damaged: the row of table batches with id = " in message
+    execute(filled, shlex.split(message.split("have it counted anew: ")[1])[2])
+    storage = await SqliteStorage.open(filled)
+    assert await storage.size_bytes(1) == 3 * len(row(0).data)
+    await storage.close()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_no_log_is_cut_by_totals_that_have_changed(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr("fakebus.storage.sqlite.CHECKED_AT_ONCE_BYTES", 0)
+    change = "SET cumulative_bytes = cumulative_bytes + 1000000"
+    execute(filled, f"UPDATE batches {change} WHERE id & 255 = {place}")
+    storage = await SqliteStorage.open(filled)
+    with pytest.raises(StorageError, match="is damaged: the row of table batches with id = "):
+        await storage.retention_cut(1, oldest_timestamp=None, max_size_bytes=200)
+    await storage.close()
+
+
+async def test_totals_are_those_of_the_batch_before_also_where_some_were_taken_out(
+    data_file: Path,
+) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = storage.next_log_id()
+    await storage.save_topic(TopicRow(name="t", topic_id=UUID(int=7), log_ids=(log_id,)))
+    for offset in range(9):
+        storage.append_batches(log_id, [row(offset)], lambda _: None)
+    await storage.flush()
+    await storage.replace_batches(log_id, 1, 3, [row(2)])
+    await storage.replace_batches(log_id, 4, 6, [])
+    await storage.replace_batches(log_id, 7, 9, [row(8)])
+    await storage.close()
+    storage = await SqliteStorage.open(data_file)
+    assert await storage.size_bytes(log_id) == 5 * len(row(0).data)
+    assert await storage.retention_cut(log_id, oldest_timestamp=None, max_size_bytes=200) == 3
+    await storage.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "which"),
+    [
+        ("notes SET last = 3", "notes with seq = 1"),
+        ("notes SET detail = 'another'", "notes with seq = 1"),
+        ("identities SET kind = rule", "identities with id = 1"),
+    ],
+)
+async def test_what_is_known_of_records_is_not_told_if_it_has_changed(
+    data_file: Path, change: str, which: str
+) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    note = NoteRow(1, 10, 20, "produced", 8, "t", 0, 0, 2, "g", "m", "d")
+    storage.lineage.add_notes([note], [])
+    identity = IdentityRow("key", b"k", "t", 0, 1, "other")
+    storage.lineage.add_identities([identity], {})
+    await storage.close()
+    execute(data_file, f"UPDATE {change}")
+    storage = await SqliteStorage.open(data_file)
+    with pytest.raises(StorageError, match=f"the row of table {which} is not as") as caught:
+        await asyncio.gather(
+            storage.lineage.notes_in("t", 0, 0, 9, 9), storage.lineage.identities_in("t", 0, 0, 9)
+        )
+    await storage.close()
+    execute(data_file, shlex.split(str(caught.value).split("go on without it: ")[1])[2])
+    storage = await SqliteStorage.open(data_file)
+    notes = await storage.lineage.notes_in("t", 0, 0, 9, 9)
+    identities = await storage.lineage.identities_in("t", 0, 0, 9)
+    assert len(notes) + len(identities) == 1
     await storage.close()
 
 
