@@ -48,6 +48,7 @@ _SMALLEST_LENGTH = 14
 """What follows the length of the smallest message of format 0."""
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class Outcome(Generic[T]):
@@ -80,6 +81,34 @@ class Outcome(Generic[T]):
             self._callbacks += (callback,)
 
 
+class Result(Outcome[T | E], Generic[T, E]):
+    """Outcome that may be an error.
+
+    It can be awaited, any number of times, and gives what there is or raises the error.
+    """
+
+    __slots__ = ()
+
+    def result(self) -> T:
+        """Return the outcome, or raise the error; only when settled."""
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+    def __await__(self) -> Generator[None, None, T]:
+        """Wait for the outcome."""
+        if not self.settled:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def wake(_: T | E) -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            self.when_settled(wake)
+            yield from future
+        return self.result()
+
+
 class LogAppendInfo(NamedTuple):
     """Place of a stored batch, and what the log looked like then.
 
@@ -92,33 +121,10 @@ class LogAppendInfo(NamedTuple):
     log_start_offset: int
 
 
-class AppendResult(Outcome[LogAppendInfo | BrokerError]):
-    """Outcome of an append: the place of the batch, or why it is not stored.
-
-    It can be awaited, any number of times, and gives a :class:`LogAppendInfo` or raises
-    the BrokerError.
-    """
+class AppendResult(Result[LogAppendInfo, BrokerError]):
+    """Outcome of an append: the place of the batch, or why it is not stored."""
 
     __slots__ = ()
-
-    def result(self) -> LogAppendInfo:
-        """Return where the batch is, or raise the BrokerError; only when settled."""
-        if isinstance(self.outcome, BrokerError):
-            raise self.outcome
-        return self.outcome
-
-    def __await__(self) -> Generator[None, None, LogAppendInfo]:
-        """Wait for the outcome."""
-        if not self.settled:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-            def wake(_: LogAppendInfo | BrokerError) -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            self.when_settled(wake)
-            yield from future
-        return self.result()
 
 
 class RefusedBatchError(BrokerError):

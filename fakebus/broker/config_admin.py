@@ -337,11 +337,8 @@ class ConfigAdmin:
         undo = partial(self._use, kind, name, self._current(kind, name))
         self._use(kind, name, configs)
         logger.info("the configs of %s %r are changed", kind.name.lower(), name)
-        await self._storage.set_meta(
-            f"{_META_PREFIX}{kind.name}.{name}",
-            json.dumps(dict(configs)) if configs else None,
-            undo,
-        )
+        stored = json.dumps(dict(configs)) if configs else None
+        await self._storage.set_all_meta({f"{_META_PREFIX}{kind.name}.{name}": stored}, undo)
 
     def _use(self, kind: ResourceType, name: str, configs: Mapping[str, str]) -> None:
         """Let the configs of anything but a topic take effect."""

@@ -5,6 +5,7 @@ The tests compare with aiokafka, kafka-python and librdkafka.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -123,20 +124,36 @@ def build_end_marker(
 
     Source: EndTransactionMarker in Kafka's record format; KIP-98.
     """
+    record = _end_record(coordinator_epoch, commit=commit)
+    marker = bytearray(
+        HEADER.pack(
+            0,
+            HEADER.size - LENGTH_OVERHEAD + len(record),
+            _NO_LEADER_EPOCH,
+            MAGIC,
+            0,
+            TRANSACTIONAL_BIT | CONTROL_BIT,
+            0,
+            timestamp_ms,
+            timestamp_ms,
+            producer_id,
+            producer_epoch,
+            NO_SEQUENCE,
+            1,
+        )
+    )
+    marker += record
+    write_crc(marker)
+    return marker
+
+
+@lru_cache(maxsize=4)
+def _end_record(coordinator_epoch: int, *, commit: bool) -> bytes:
+    """Return the record of a marker, which is the same in nearly all of them."""
     kind = ControlRecordType.COMMIT if commit else ControlRecordType.ABORT
-    marker = NewRecord(
-        _CONTROL_KEY.pack(_CONTROL_VERSION, kind),
-        _END_MARKER.pack(_CONTROL_VERSION, coordinator_epoch),
-        (),
-        timestamp_ms,
-    )
-    return build_batch(
-        [marker],
-        producer_id=producer_id,
-        producer_epoch=producer_epoch,
-        transactional=True,
-        control=True,
-    )
+    key = _CONTROL_KEY.pack(_CONTROL_VERSION, kind)
+    value = _END_MARKER.pack(_CONTROL_VERSION, coordinator_epoch)
+    return bytes(_encode_records([NewRecord(key, value, (), 0)], 0))
 
 
 def _encode_records(records: Sequence[NewRecord], base_timestamp: int) -> bytearray:

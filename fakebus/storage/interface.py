@@ -341,10 +341,11 @@ class MetaStore(Protocol):
     def get_meta(self, key: str) -> str | None:
         """Return a value as of the last ``set_meta``, or ``None``."""
 
-    def set_meta(
-        self, key: str, value: str | None, undo: Undo | None = None
-    ) -> asyncio.Future[None]:
+    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
+
+    def write_meta(self, key: str, value: str | None, on_done: OnDone, undo: Undo) -> None:
+        """Enqueue: keep or forget a value; ``on_done`` runs after the commit."""
 
     def set_all_meta(
         self, values: Mapping[str, str | None], undo: Undo | None = None

@@ -141,7 +141,7 @@ class SqliteStorage:
         self.read_kept = reader_connection.reading(snapshots.read_kept)
         self.kept_bytes = reader_connection.reading(snapshots.kept_bytes)
         self.get_meta = meta.get_meta
-        self.set_meta = meta.set_meta
+        self.set_meta, self.write_meta = meta.set_meta, meta.write_meta
         self.set_all_meta = meta.set_all_meta
         self.meta_keys = meta.meta_keys
         self.lineage = SqliteLineage(writer, reader_connection)

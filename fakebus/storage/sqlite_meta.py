@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
-from fakebus.storage.interface import Undo
+from fakebus.storage.interface import OnDone, Undo
 from fakebus.storage.sqlite_transaction import Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
@@ -28,15 +28,22 @@ class SqliteMeta:
         """Return a value as of the last ``set_meta``, or ``None``."""
         return self._values.get(key)
 
-    def set_meta(
-        self, key: str, value: str | None, undo: Undo | None = None
-    ) -> asyncio.Future[None]:
+    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
-        future = self._writer.enqueue_with_future(
-            _set_meta, (key, value), partial(self._done, {key: value}), undo
-        )
+        done = partial(self._done, {key: value})
+        future = self._writer.enqueue_with_future(_set_meta, (key, value), done)
         _put(self._values, key, value)
         return future
+
+    def write_meta(self, key: str, value: str | None, on_done: OnDone, undo: Undo) -> None:
+        """Enqueue: keep or forget a value; ``on_done`` runs after the commit."""
+
+        def done(failure: BaseException | None) -> None:
+            self._done({key: value}, failure)
+            on_done(failure)
+
+        self._writer.enqueue(_set_meta, (key, value), done, 0, undo)
+        _put(self._values, key, value)
 
     def set_all_meta(
         self, values: Mapping[str, str | None], undo: Undo | None = None

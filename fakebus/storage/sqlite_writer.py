@@ -16,8 +16,8 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Concatenate, ParamSpec
 
@@ -265,23 +265,18 @@ class GroupCommitWriter:
         if wake is not None and not wake.done():
             wake.set_result(None)
 
-    @contextmanager
-    def atomic(self) -> Iterator[None]:
+    def atomic(self) -> AbstractContextManager[None]:
         """Make one unit of the writes that are enqueued in the block."""
-        if self._unit is not None:
-            yield
-            return
-        unit = self._unit = []
-        try:
-            yield
-        finally:
-            self._unit = None
-            if unit:
-                self._queue.append(unit)
-                if self._wake is not None and not self._inline_planned:
-                    # There it is seen whether it is small.
-                    self._inline_planned = True
-                    self._loop.call_soon(self._commit_small_group)
+        return _Unit(self)
+
+    def _end_unit(self, unit: list[Write]) -> None:
+        self._unit = None
+        if unit:
+            self._queue.append(unit)
+            if self._wake is not None and not self._inline_planned:
+                # There it is seen whether it is small.
+                self._inline_planned = True
+                self._loop.call_soon(self._commit_small_group)
 
     async def flush(self) -> None:
         """Return when all that was enqueued so far is committed; raise if that failed."""
@@ -374,6 +369,24 @@ class GroupCommitWriter:
             # The next start or the next deletion tries again.
             logger.warning("deleted batches still take up space: %s", error)
             self.purge_wanted = False
+
+
+class _Unit:
+    """Block of a unit; one inside another belongs to it. A generator would cost more."""
+
+    __slots__ = ("_own", "_writer")
+
+    def __init__(self, writer: GroupCommitWriter) -> None:
+        self._writer = writer
+        self._own: list[Write] | None = None
+
+    def __enter__(self) -> None:
+        if self._writer._unit is None:
+            self._own = self._writer._unit = []
+
+    def __exit__(self, *_: object) -> None:
+        if self._own is not None:
+            self._writer._end_unit(self._own)
 
 
 def _are_waited_for(writes: list[Write]) -> bool:

@@ -194,6 +194,10 @@ def test_share_groups(sides: Sides, operations: Operations) -> None:
 PARTITIONS = 3
 
 
+def _task(partition: int) -> Any:
+    return m.TaskIds(subtopology_id="1", partitions=[partition])
+
+
 class Thread:
     """Thread of an application; the first two are of one process."""
 
@@ -248,6 +252,20 @@ class Thread:
     def repeat(self) -> Any:
         return self.send(self.epoch - 1, **self.tasks)
 
+    def claim(self) -> Any:
+        """Say that it has what it may or may not have."""
+        return self.send(active_tasks=[_task(0)], standby_tasks=[_task(2)], warmup_tasks=[])
+
+    def claim_before(self) -> Any:
+        return self.send(self.epoch - 1, active_tasks=[], standby_tasks=[_task(2)], warmup_tasks=[])
+
+    def claim_in_part(self) -> Any:
+        return self.send(active_tasks=self.tasks.get("active_tasks", []))
+
+    def claim_none(self) -> Any:
+        """Say that it has a task that there is not."""
+        return self.send(active_tasks=[], standby_tasks=[_task(PARTITIONS)], warmup_tasks=[])
+
     def shut_down(self) -> Any:
         return self.send(shutdown_application=True)
 
@@ -258,9 +276,7 @@ class Thread:
 
     def commit(self) -> Any:
         fields = {"member_id": self.member_id, "generation_id_or_member_epoch": self.epoch}
-        return commit(
-            self._app.side, self._app.group, 9, (self._app.source, {0: (5, -1, "")}), **fields
-        )
+        return self._app.commit(9, 5, **fields)
 
 
 class Application:
@@ -335,9 +351,15 @@ class Application:
         return answer
 
     def outside(self, offset: int) -> Any:
-        # A group that others' offsets have made begins to number its endpoints twice in Kafka.
+        return self.commit(8, offset)
+
+    def commit(self, version: int, offset: int, **fields: Any) -> Any:
+        # A group that offsets have made begins to number its endpoints twice in Kafka; who has not
+        # joined yet can commit, too.
         self.numbers_endpoints &= self.described()["groups"][0]["error_code"] == 0
-        return commit(self.side, self.group, 8, (self.source, {0: (offset, -1, "")}))
+        return commit(
+            self.side, self.group, version, (self.source, {0: (offset, -1, "")}), **fields
+        )
 
     def fetched(self) -> Any:
         return group_cases.fetch_offsets(self.side, self.group, 8, [(self.source, [0])])
@@ -372,11 +394,27 @@ def _tasks_in_order(value: Any) -> Any:
         *(("join", 2, True), ("thread", 2, "beat"), ("thread", 2, "acknowledge")),
     ]
 )
+@example(
+    operations=[("thread", 0, "commit"), ("join", 2, True), ("join", 2, True), ("join", 1, True)]
+)
+@example(
+    operations=[
+        *(("join", 1, True), ("join", 0, True), ("standbys", "1"), ("join", 2, True)),
+        *(("thread", 0, "acknowledge"), ("thread", 0, "acknowledge")),
+    ]
+)
+@example(
+    operations=[
+        *(("join", 1, True), ("join", 1, False), ("thread", 1, "leave"), ("delete",)),
+        *(("join", 1, True), ("outside", 2), ("thread", 1, "beat")),
+    ]
+)
 @machine(
     op("join", ANY_MEMBER, (True, True, False)),
     op("thread", ANY_MEMBER, ("beat", "acknowledge", "acknowledge", "repeat", "leave", "commit")),
     op("thread", ANY_MEMBER, ("beat", "acknowledge", "acknowledge", "repeat", "leave", "commit")),
     op("thread", ANY_MEMBER, ("beat", "acknowledge", "shut_down")),
+    op("thread", ANY_MEMBER, ("claim", "claim_before", "claim_in_part", "claim_none")),
     op("standbys", ("0", "1")),
     op("outside", (1, 2)),
     op("fetched"),

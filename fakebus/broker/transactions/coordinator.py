@@ -22,8 +22,9 @@ from fakebus.broker.groups.journal import tell_nobody
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, partition_of
 from fakebus.broker.topics import Topics
-from fakebus.broker.transactions.markers import append_marker
-from fakebus.broker.transactions.noting import CommittedOffset, note_end
+from fakebus.broker.transactions.markers import append_markers
+from fakebus.broker.transactions.noting import CommittedOffset, committed_offsets, note_end
+from fakebus.broker.transactions.outcomes import Ended, Stored
 from fakebus.broker.transactions.state import (
     NO_EPOCH,
     GroupOffsets,
@@ -40,8 +41,6 @@ from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.broker.transactions")
 
-COORDINATOR_EPOCH = 0
-"""There is one coordinator, for ever."""
 _PREFIX = "transaction."
 """What the keys begin with that states are stored under."""
 _DONE = {
@@ -143,13 +142,15 @@ class TransactionCoordinator:
         if state.is_ongoing:
             self._ongoing.add(transactional_id)
 
-    def save(self, transactional_id: str, state: TransactionState | None) -> asyncio.Future[None]:
-        """Keep a state, or forget it; done when that is stored."""
+    def save(self, transactional_id: str, state: TransactionState | None) -> Stored:
+        """Keep a state, or forget it; settled when that is stored."""
         before = self._states.get(transactional_id)
         self._put(transactional_id, state)
         text = None if state is None else encode(state)
         undo = partial(self._put, transactional_id, before)
-        return self._storage.set_meta(_PREFIX + transactional_id, text, undo)
+        stored = Stored()
+        self._storage.write_meta(_PREFIX + transactional_id, text, stored.settle, undo)
+        return stored
 
     # -- producers --
 
@@ -228,7 +229,7 @@ class TransactionCoordinator:
         partitions: Iterable[TopicPartition],
         *,
         bumps_epoch: bool = False,
-    ) -> asyncio.Future[None] | None:
+    ) -> Stored | None:
         """Make partitions part of a transaction, which the first ones begin.
 
         Args:
@@ -238,7 +239,7 @@ class TransactionCoordinator:
             bumps_epoch: whether the client knows KIP-890.
 
         Returns:
-            A future that is done when it is stored; ``None`` if there was nothing to add.
+            What is settled when it is stored; ``None`` if there was nothing to add.
 
         Raises:
             BrokerError: see :meth:`_check`.
@@ -275,7 +276,7 @@ class TransactionCoordinator:
         group_id: str,
         rows: Iterable[OffsetRow],
         member_id: str = "",
-    ) -> asyncio.Future[None]:
+    ) -> Stored:
         """Keep offsets that become a group's when the transaction commits.
 
         Raises:
@@ -308,6 +309,26 @@ class TransactionCoordinator:
                 way; see also :meth:`_check`.
             StorageError: it could not be stored.
         """
+        state, fresh = self._states.get(transactional_id), -1
+        if bumps_epoch and state is not None and state.is_exhausted:
+            fresh = await self._producer_ids.allocate()
+        return await self.begin_end(
+            transactional_id, producer, commit=commit, bumps_epoch=bumps_epoch, fresh=fresh
+        )
+
+    def begin_end(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        *,
+        commit: bool,
+        bumps_epoch: bool,
+        fresh: int = -1,
+    ) -> Ended:
+        """Enqueue the end of a transaction; see :meth:`end`, which costs a task.
+
+        A producer whose id has no epochs left gets a ``fresh`` one, which nobody has had.
+        """
         state = self._states.get(transactional_id)
         if state is not None and bumps_epoch and state.is_retry(producer):
             if transactional_id in self._ending:
@@ -319,44 +340,33 @@ class TransactionCoordinator:
             if bumps_epoch or state.status not in _DONE:
                 raise state.nothing_to_end(commit=commit)
             return self._ended_before(state, commit=commit)
-        marker_epoch = following = state.producer_epoch
-        next_id = state.producer_id
-        self._ending.add(transactional_id)
-        try:
-            if bumps_epoch:
-                marker_epoch = following = state.producer_epoch + 1
-                if state.is_exhausted:
-                    next_id, following = await self._producer_ids.allocate(), 0
-            last_epoch = state.producer_epoch if bumps_epoch else state.last_producer_epoch
-            await self._finish(
-                state,
-                ProducerIdAndEpoch(next_id, following),
-                marker_epoch,
-                last_epoch,
-                reason=None if commit else "its producer has aborted it",
-                bumps_epoch=bumps_epoch,
-            )
-        finally:
-            self._ending.discard(transactional_id)
-        return ProducerIdAndEpoch(next_id, following)
+        marker_epoch = state.producer_epoch + bumps_epoch
+        spent = bumps_epoch and state.is_exhausted
+        following = (fresh, 0) if spent else (state.producer_id, marker_epoch)
+        return self._finish(
+            state,
+            ProducerIdAndEpoch(*following),
+            marker_epoch,
+            state.producer_epoch if bumps_epoch else state.last_producer_epoch,
+            reason=None if commit else "its producer has aborted it",
+            bumps_epoch=bumps_epoch,
+        )
 
-    def _ended_before(self, state: TransactionState, *, commit: bool) -> ProducerIdAndEpoch:
+    def _ended_before(self, state: TransactionState, *, commit: bool) -> Ended:
         if _DONE[state.status] is not commit:
             raise state.nothing_to_end(commit=commit)
-        return ProducerIdAndEpoch(state.producer_id, state.producer_epoch)
+        ended = Ended()
+        ended.settle(ProducerIdAndEpoch(state.producer_id, state.producer_epoch))
+        return ended
 
-    async def _fence(self, state: TransactionState, reason: str) -> None:
+    def _fence(self, state: TransactionState, reason: str) -> Ended:
         """Abort a transaction with an epoch that no producer is given."""
         logger.info("the transaction of %s is aborted: %s", state.transactional_id, reason)
         epoch = state.producer_epoch + 1
         following = ProducerIdAndEpoch(state.producer_id, epoch)
-        self._ending.add(state.transactional_id)
-        try:
-            await self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
-        finally:
-            self._ending.discard(state.transactional_id)
+        return self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
 
-    async def _finish(
+    def _finish(
         self,
         state: TransactionState,
         following: ProducerIdAndEpoch,
@@ -365,43 +375,43 @@ class TransactionCoordinator:
         *,
         reason: str | None,
         bumps_epoch: bool,
-    ) -> None:
+    ) -> Ended:
         """End a transaction; for a ``reason``, that is to abort it."""
         name, commit = state.transactional_id, reason is None
         marked_by = ProducerIdAndEpoch(state.producer_id, marker_epoch)
         now_ms = self.clock.now_ms()
         ended = state.ended(following, last_epoch, now_ms, commit=commit, bumps_epoch=bumps_epoch)
         with self._storage.atomic():
-            for partition in sorted(state.partitions):
-                log = self.topics.logs.get(partition)
-                if log is not None and not log.is_internal:
-                    try:
-                        append_marker(
-                            log, marked_by, COORDINATOR_EPOCH, commit=commit, now_ms=now_ms
-                        )
-                    except BrokerError as error:
-                        logger.warning("no marker in %s: %s", partition, error)
-            # A topic may have been deleted meanwhile.
-            members, committed = self._members.pop(name, {}), self.groups.committed_offset
-            offsets = [
-                CommittedOffset(group, members.get(group, ""), row, committed(group, place))
-                for group, rows in (state.offsets.items() if commit else ())
-                for place, row in rows.items()
-                if place in self.topics.logs
-            ]
-            stored = [
+            logs = self.topics.logs
+            append_markers(logs, state.partitions, marked_by, commit=commit, now_ms=now_ms)
+            members, offsets = self._members.pop(name, {}), list[CommittedOffset]()
+            if commit and state.offsets:
+                committed = self.groups.committed_offset
+                offsets += committed_offsets(state.offsets, members, logs, committed)
+            kept = [
                 self.groups.store_offsets(group, [each.row for each in rows])
                 for group, rows in groupby(offsets, lambda each: each.group)
             ]
-            stored.append(self.save(name, ended))
+            stored = self.save(name, ended)
+        self._ending.add(name)
         self._landing[name] = state.offsets
-        try:
-            # They are stored together or not at all; mostly there is only the last one.
-            await (asyncio.gather(*stored) if offsets else stored[-1])
-        finally:
+        outcome = Ended()
+
+        def landed(failure: BaseException | None) -> None:
+            self._ending.discard(name)
             del self._landing[name]
-        if state.is_ongoing:
-            note_end(self._activity, self.origins.get(name, LIBRARY), name, reason or "", offsets)
+            if failure is None and state.is_ongoing:
+                note_end(
+                    self._activity, self.origins.get(name, LIBRARY), name, reason or "", offsets
+                )
+            outcome.settle(following if failure is None else failure)
+
+        # All is stored together or not at all; offsets can be fetched a little later.
+        if kept:
+            asyncio.gather(*kept).add_done_callback(lambda done: landed(done.exception()))
+        else:
+            stored.when_settled(landed)
+        return outcome
 
     # -- by the clock --
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
+
 from fakebus.broker.appending import AppendResult
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.transactions.state import ProducerIdAndEpoch
@@ -9,6 +12,30 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import parse_header
 from fakebus.records.builder import build_end_marker
 from fakebus.storage.interface import ABORT_FLAG
+from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker.transactions")
+
+COORDINATOR_EPOCH = 0
+"""There is one coordinator, for ever."""
+
+
+def append_markers(
+    logs: Mapping[TopicPartition, PartitionLog],
+    partitions: Iterable[TopicPartition],
+    producer: ProducerIdAndEpoch,
+    *,
+    commit: bool,
+    now_ms: int,
+) -> None:
+    """Append the coordinator's markers to the logs of a transaction that are still there."""
+    for partition in sorted(partitions):
+        log = logs.get(partition)
+        if log is not None and not log.is_internal:
+            try:
+                append_marker(log, producer, COORDINATOR_EPOCH, commit=commit, now_ms=now_ms)
+            except BrokerError as error:
+                logger.warning("no marker in %s: %s", partition, error)
 
 
 def append_marker(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fakebus.broker.activity import Activities, Origin, in_transaction
+from fakebus.broker.transactions.state import GroupOffsets
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicPartition
 
@@ -19,6 +20,26 @@ class CommittedOffset(NamedTuple):
     row: OffsetRow
     before: int | None
     """The offset that it takes the place of."""
+
+
+def committed_offsets(
+    offsets: GroupOffsets,
+    members: Mapping[str, str],
+    there: Container[TopicPartition],
+    before: Callable[[str, TopicPartition], int | None],
+) -> Iterator[CommittedOffset]:
+    """Yield what a transaction commits; a topic may have been deleted meanwhile.
+
+    Args:
+        offsets: those of the transaction.
+        members: the members that its producer has named, by group.
+        there: the partitions that there are.
+        before: tells what a group has committed so far.
+    """
+    for group, rows in offsets.items():
+        for place, row in rows.items():
+            if place in there:
+                yield CommittedOffset(group, members.get(group, ""), row, before(group, place))
 
 
 def note_end(

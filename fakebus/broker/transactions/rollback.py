@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from uuid import UUID
 
-from fakebus.broker.transactions.coordinator import COORDINATOR_EPOCH, TransactionCoordinator
-from fakebus.broker.transactions.markers import append_marker
+from fakebus.broker.transactions.coordinator import TransactionCoordinator
+from fakebus.broker.transactions.markers import COORDINATOR_EPOCH, append_marker
 from fakebus.broker.transactions.state import ProducerIdAndEpoch
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from fakebus.broker.activity import Origin
@@ -66,12 +65,10 @@ class TransactionalWrite(NamedTuple):
         """
         try:
             if self.adds_partitions:
-                added = coordinator.add_partitions(
+                # If it is not stored, the write that follows fails with it.
+                coordinator.add_partitions(
                     self.transactional_id, producer, (partition,), bumps_epoch=True
                 )
-                if added is not None:
-                    # The write that follows fails with it.
-                    added.add_done_callback(_forget)
             else:
                 coordinator.verify_partition(
                     self.transactional_id, producer, partition, self.missing
@@ -89,13 +86,44 @@ class TransactionalWrite(NamedTuple):
         return error
 
 
+def join_transaction(
+    coordinator: TransactionCoordinator,
+    transactional_id: str,
+    producer: ProducerIdAndEpoch,
+    partitions: Collection[TopicPartition],
+    then: Callable[[ErrorCode], None],
+    *,
+    tells_fenced: bool,
+) -> None:
+    """Add partitions to a transaction, as a client asks before it writes.
+
+    Args:
+        coordinator: keeps them.
+        transactional_id: the producer's name.
+        producer: what it signs with.
+        partitions: what is added.
+        then: called with the outcome, when it is stored or refused.
+        tells_fenced: whether the client knows PRODUCER_FENCED.
+    """
+    try:
+        added = coordinator.add_partitions(transactional_id, producer, partitions)
+    except BrokerError as error:
+        then(error.error_code if tells_fenced else error.error_code.for_old_producers)
+    except StorageError:
+        then(ErrorCode.NOT_COORDINATOR)
+    else:
+        if added is None:
+            then(ErrorCode.NONE)
+        else:
+            added.when_settled(lambda failure: then(_error_of(failure)))
+
+
+def _error_of(failure: BaseException | None) -> ErrorCode:
+    return ErrorCode.NONE if failure is None else ErrorCode.NOT_COORDINATOR
+
+
 _BEFORE_THE_TRANSACTION = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_GROUP_ID)
 """Why offsets are refused whatever the transaction; as in Kafka it comes before the member."""
-
-
-def _forget(done: asyncio.Future[None]) -> None:
-    if not done.cancelled():
-        done.exception()
 
 
 def commit_offsets(
@@ -138,9 +166,8 @@ def commit_offsets(
         then([each or ErrorCode.NOT_COORDINATOR for each in errors])
     else:
 
-        def landed(done: asyncio.Future[None]) -> None:
-            failed = done.cancelled() or done.exception() is not None
-            told = ErrorCode.NOT_COORDINATOR if failed else ErrorCode.NONE
+        def landed(failure: BaseException | None) -> None:
+            told = _error_of(failure)
             then([each or told for each in errors])
 
-        stored.add_done_callback(landed)
+        stored.when_settled(landed)

@@ -12,11 +12,14 @@ Version notes:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Never
 
+from fakebus.broker.appending import Result
 from fakebus.broker.security.resources import CLUSTER_NAME, Operation, ResourceType
 from fakebus.broker.transactions.state import ProducerIdAndEpoch
-from fakebus.errors import BrokerError, ErrorCode, StorageError
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.broker.transactions.writing import join_transaction
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.kafka.api import HandlerResult, PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AddPartitionsToTxnPartitionResult,
@@ -28,6 +31,8 @@ from fakebus.protocol.messages import (
     AddPartitionsToTxnTransaction,
 )
 from fakebus.types import TopicPartition
+
+_Results = Result[list[AddPartitionsToTxnTopicResult], Never]
 
 _FIRST_WITH_SEVERAL = 4
 _FIRST_WITH_PRODUCER_FENCED = 2
@@ -42,37 +47,45 @@ _FIRST_WITH_PRODUCER_FENCED = 2
     ),
     coordinator="TRANSACTION v3_and_below_transactional_id",
 )
-async def handle_add_partitions_to_txn(
+def handle_add_partitions_to_txn(
     request: AddPartitionsToTxnRequest, context: RequestContext
-) -> AddPartitionsToTxnResponse:
+) -> HandlerResult:
     """Make partitions part of transactions, or tell whether they are."""
     if context.api_version >= _FIRST_WITH_SEVERAL:
-        if not context.allows(Operation.CLUSTER_ACTION, ResourceType.CLUSTER, CLUSTER_NAME):
-            error = ErrorCode.CLUSTER_AUTHORIZATION_FAILED
-            return AddPartitionsToTxnResponse(error_code=error.code)
-        return AddPartitionsToTxnResponse(
-            results_by_transaction=[
-                AddPartitionsToTxnResult(
-                    transactional_id=transaction.transactional_id,
-                    topic_results=await _results(transaction, context),
-                )
-                for transaction in request.transactions
-            ]
-        )
+        return _several(request, context)
     transaction = AddPartitionsToTxnTransaction(
         transactional_id=request.v3_and_below_transactional_id,
         producer_id=request.v3_and_below_producer_id,
         producer_epoch=request.v3_and_below_producer_epoch,
         topics=request.v3_and_below_topics,
     )
+    answer = PendingResponse()
+    _begin(transaction, context).when_settled(
+        lambda results: answer.settle(
+            AddPartitionsToTxnResponse(results_by_topic_v3_and_below=results)
+        )
+    )
+    return answer
+
+
+async def _several(
+    request: AddPartitionsToTxnRequest, context: RequestContext
+) -> AddPartitionsToTxnResponse:
+    if not context.allows(Operation.CLUSTER_ACTION, ResourceType.CLUSTER, CLUSTER_NAME):
+        error = ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+        return AddPartitionsToTxnResponse(error_code=error.code)
     return AddPartitionsToTxnResponse(
-        results_by_topic_v3_and_below=await _results(transaction, context)
+        results_by_transaction=[
+            AddPartitionsToTxnResult(
+                transactional_id=transaction.transactional_id,
+                topic_results=await _begin(transaction, context),
+            )
+            for transaction in request.transactions
+        ]
     )
 
 
-async def _results(
-    transaction: AddPartitionsToTxnTransaction, context: RequestContext
-) -> list[AddPartitionsToTxnTopicResult]:
+def _begin(transaction: AddPartitionsToTxnTransaction, context: RequestContext) -> _Results:
     named = list(_named(transaction.topics))
     known = context.broker.topics.logs
     errors = {each: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION for each in named if each not in known}
@@ -82,13 +95,28 @@ async def _results(
                 for index in topic.partitions:
                     place = TopicPartition(topic.name, index)
                     errors[place] = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    results = _Results()
     if errors:
         errors = {each: errors.get(each, ErrorCode.OPERATION_NOT_ATTEMPTED) for each in named}
     elif transaction.verify_only:
         errors = {each: _verify(transaction, each, context) for each in named}
     else:
-        error = await _add(transaction, named, context)
-        errors = dict.fromkeys(named, error)
+        join_transaction(
+            context.broker.transactions,
+            transaction.transactional_id,
+            ProducerIdAndEpoch(transaction.producer_id, transaction.producer_epoch),
+            named,
+            lambda error: results.settle(_told(transaction, dict.fromkeys(named, error))),
+            tells_fenced=context.api_version >= _FIRST_WITH_PRODUCER_FENCED,
+        )
+        return results
+    results.settle(_told(transaction, errors))
+    return results
+
+
+def _told(
+    transaction: AddPartitionsToTxnTransaction, errors: dict[TopicPartition, ErrorCode]
+) -> list[AddPartitionsToTxnTopicResult]:
     return [
         AddPartitionsToTxnTopicResult(
             name=topic.name,
@@ -118,24 +146,4 @@ def _verify(
         )
     except BrokerError as error:
         return error.error_code
-    return ErrorCode.NONE
-
-
-async def _add(
-    transaction: AddPartitionsToTxnTransaction,
-    partitions: list[TopicPartition],
-    context: RequestContext,
-) -> ErrorCode:
-    producer = ProducerIdAndEpoch(transaction.producer_id, transaction.producer_epoch)
-    try:
-        added = context.broker.transactions.add_partitions(
-            transaction.transactional_id, producer, partitions
-        )
-        if added is not None:
-            await added
-    except BrokerError as error:
-        old = context.api_version < _FIRST_WITH_PRODUCER_FENCED
-        return error.error_code.for_old_producers if old else error.error_code
-    except StorageError:
-        return ErrorCode.NOT_COORDINATOR
     return ErrorCode.NONE

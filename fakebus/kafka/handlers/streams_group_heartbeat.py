@@ -124,6 +124,7 @@ def _heartbeat(request: StreamsGroupHeartbeatRequest, context: RequestContext) -
         endpoint=None if endpoint is None else Endpoint(endpoint.host, endpoint.port),
         tags=None if tags is None else tuple(sorted((each.key, each.value) for each in tags)),
         shuts_down=request.shutdown_application,
+        tells_offsets=request.task_offsets is not None or request.task_end_offsets is not None,
         client_id=context.client_id or "",
         client_host=context.connection.client_host,
         connection=context.connection,

@@ -117,7 +117,7 @@ def streams_work(broker: Broker, group: GroupDetails) -> StreamsWork | None:
     if group.kind != STREAMS or found is None:
         return None
     running = {
-        task for each in found.members.values() for task in each.tasks.active | each.revoking
+        task for each in found.members.values() for task in each.tasks.active | each.revoking.active
     }
     every = (TaskId(name, n) for name, size in found.configured.tasks.items() for n in range(size))
     status = found.configured.status
@@ -128,7 +128,7 @@ def streams_work(broker: Broker, group: GroupDetails) -> StreamsWork | None:
                 each.process_id,
                 list(_names(each.tasks.active)),
                 list(_names(each.tasks.standby)),
-                list(_names(each.revoking)),
+                list(_names(each.revoking.active)),
             )
             for each in found.members.values()
         ],

@@ -46,3 +46,33 @@ async def test_a_value_that_was_not_stored_is_forgotten(storage: Storage) -> Non
     assert storage.get_meta("a") == "stored"
     assert storage.get_meta("b") is None
     assert storage.meta_keys("") == ["a"]
+
+
+async def test_it_is_told_in_the_turn_of_the_commit_that_a_value_is_stored_or_not(
+    storage: Storage,
+) -> None:
+    log_id = await new_log(storage)
+    told: list[tuple[str, BaseException | None, str | None]] = []
+
+    def write(key: str) -> None:
+        storage.write_meta(
+            key,
+            "kept",
+            lambda failure: told.append((key, failure, storage.get_meta(key))),
+            lambda: told.append((key, None, "undone")),
+        )
+
+    write("a")
+    await storage.flush()
+    assert told == [("a", None, "kept")]
+    told.clear()
+    await append(storage, log_id, batch(0))
+    failing = append(storage, log_id, batch(0))
+    write("b")
+    with pytest.raises(StorageError):
+        await failing
+
+    undone, (key, failure, value) = told
+    assert undone == ("b", None, "undone")
+    assert (key, value) == ("b", None)
+    assert isinstance(failure, StorageError)

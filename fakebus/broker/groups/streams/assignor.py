@@ -22,6 +22,18 @@ class TaskShare(NamedTuple):
     active: frozenset[TaskId] = frozenset()
     standby: frozenset[TaskId] = frozenset()
 
+    def both(self, other: TaskShare) -> TaskShare:
+        """Return what is in this share and in another one, of each kind."""
+        return TaskShare(self.active & other.active, self.standby & other.standby)
+
+    def without(self, other: TaskShare) -> TaskShare:
+        """Return what is in this share and not in another one, of each kind."""
+        return TaskShare(self.active - other.active, self.standby - other.standby)
+
+    def joined(self, other: TaskShare) -> TaskShare:
+        """Return what is in either of two shares, of each kind."""
+        return TaskShare(self.active | other.active, self.standby | other.standby)
+
 
 NO_TASKS = TaskShare()
 

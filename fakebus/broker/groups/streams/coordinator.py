@@ -6,7 +6,7 @@ The rules and their order are those of Kafka's ``GroupMetadataManager``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from fakebus.broker.configs.group_config import group_config
@@ -14,6 +14,7 @@ from fakebus.broker.groups.coordinated import CoordinatedType, fenced_member, un
 from fakebus.broker.groups.group import STREAMS
 from fakebus.broker.groups.history import LEFT
 from fakebus.broker.groups.registry import GroupRegistry
+from fakebus.broker.groups.streams.assignor import TaskShare
 from fakebus.broker.groups.streams.group import StreamsGroup, StreamsMember
 from fakebus.broker.groups.streams.requests import StreamsHeartbeat, StreamsResult
 from fakebus.broker.groups.streams.topology import MAX_NAMES, Status, StatusCode
@@ -53,8 +54,6 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         is_new = group is None
         if group is None and request.member_epoch == _JOINS:
             group = self.new_group(request.group_id)
-            # The endpoint that a group begins with is not counted.
-            group.endpoint_epoch = -(request.endpoint is not None)
         if not isinstance(group, StreamsGroup):
             name = request.group_id
             problem = f"Streams group {name} not found."
@@ -68,7 +67,7 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
             self.remove(group, (request.member_id,), LEFT)
             return StreamsResult(member_id=request.member_id, member_epoch=request.member_epoch)
         member = self._admit(group, request)
-        result = self._stay(group, member, request)
+        result = self._stay(group, member, request, is_new=is_new)
         if is_new:
             groups.replace(group)
         return result
@@ -95,10 +94,18 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
             logger.info("group %s: member %s joins", group.group_id, member.member_id)
         elif not joins:
             _check_epoch(member, request)
+            if group.configured.is_ready:
+                said = TaskShare(request.active or frozenset(), request.standby or frozenset())
+                _check_tasks(group.configured.tasks, said)
         return member
 
     def _stay(
-        self, group: StreamsGroup, member: StreamsMember, request: StreamsHeartbeat
+        self,
+        group: StreamsGroup,
+        member: StreamsMember,
+        request: StreamsHeartbeat,
+        *,
+        is_new: bool,
     ) -> StreamsResult:
         config, before = group_config(group.group_id, self._config), _facts(group, member)
         tasks, now_ms = member.tasks, self._clock.now_ms()
@@ -123,15 +130,18 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         is_delayed = now_ms < group.delayed_until_ms
         if group.assignment_epoch < group.epoch and now_ms >= due_ms and not is_delayed:
             group.assign(replicas, now_ms)
-        group.reconcile(member, request.active)
+        group.reconcile(member, request.owned)
         tells = request.member_epoch == _JOINS or member.tasks != tasks
-        group.endpoint_epoch += tells and member.endpoint is not None
+        endpoint_epoch = group.endpoint_epoch + (tells and member.endpoint is not None)
+        if not is_new:
+            # As in Kafka, the endpoint that a group begins with is shown, and not counted.
+            group.endpoint_epoch = endpoint_epoch
         self._time_revocation(group, member)
         member.session_timeout_ms = config.get_int("streams.session.timeout.ms")
         member.session.extend(member.session_timeout_ms)
         if _facts(group, member) != before:
             self.save(group)
-        shows = request.endpoint_epoch != group.endpoint_epoch
+        shows = request.endpoint_epoch != endpoint_epoch
         return StreamsResult(
             member_id=member.member_id,
             member_epoch=member.epoch,
@@ -171,9 +181,6 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         is_new = member.member_id not in group.members
         group.members[member.member_id] = member
         reason = f"member {member.member_id} joins" if is_new else ""
-        if request.member_epoch == _JOINS:
-            # What it has had, it still is to have; but it runs nothing of it.
-            member.epoch = 0
         if request.topology is not None:
             group.topology = request.topology
         for name in _MEMBER_FIELDS:
@@ -188,7 +195,7 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
 
     def _time_revocation(self, group: StreamsGroup, member: StreamsMember) -> None:
         """Remove a member that does not give up tasks within its rebalance timeout."""
-        if not member.revoking:
+        if not any(member.revoking):
             member.stop_timer()
         else:
             self.expect(group, member, "it has not given up tasks in time")
@@ -256,13 +263,19 @@ def _request_problems(request: StreamsHeartbeat) -> Iterator[str]:
         yield "InstanceId can't be null."
     if request.instance_id is not None:
         yield "Static membership is not yet supported."
-    if epoch == _JOINS:
-        yield from _join_problems(request)
-        return
+    if request.tells_offsets:
+        yield "TaskOffsets and TaskEndOffsets are not supported yet."
+    yield from _join_problems(request) if epoch == _JOINS else _later_problems(request)
+
+
+def _later_problems(request: StreamsHeartbeat) -> Iterator[str]:
     if request.topology is not None:
         yield "Topology can only be provided when (re-)joining."
     if request.warmup:
         yield "WarmupTasks must be null or empty."
+    kinds = request.active, request.standby, request.warmup
+    if None in kinds and kinds != (None, None, None):
+        yield "If one task-type is non-null, all must be non-null."
 
 
 def _join_problems(request: StreamsHeartbeat) -> Iterator[str]:
@@ -280,9 +293,21 @@ def _join_problems(request: StreamsHeartbeat) -> Iterator[str]:
 
 
 def _check_epoch(member: StreamsMember, request: StreamsHeartbeat) -> None:
-    epoch = request.member_epoch
-    repeats = epoch == member.previous_epoch and (request.active or frozenset()) <= (
-        member.tasks.active
-    )
+    epoch, owned = request.member_epoch, request.owned
+    has_no_others = owned is not None and not any(owned.without(member.tasks))
+    repeats = epoch == member.previous_epoch and has_no_others
     if epoch != member.epoch and not repeats:
         raise fenced_member("streams", epoch, member)
+
+
+def _check_tasks(sizes: Mapping[str, int], owned: TaskShare) -> None:
+    for task in sorted(owned.active | owned.standby):
+        size = sizes.get(task.subtopology_id)
+        if size is None:
+            problem = f"Subtopology {task.subtopology_id} does not exist in the topology."
+        elif task.partition not in range(size):
+            name, counts = task.subtopology_id, f"Number of tasks for this subtopology: {size}"
+            problem = f"Task {task.partition} for subtopology {name} is invalid. {counts}"
+        else:
+            continue
+        raise BrokerError(ErrorCode.INVALID_REQUEST, problem)

@@ -42,7 +42,7 @@ class StreamsMember(CoordinatedMember):
     endpoint: Endpoint | None = None
     tags: tuple[tuple[str, str], ...] = ()
     tasks: TaskShare = NO_TASKS
-    revoking: frozenset[TaskId] = frozenset()
+    revoking: TaskShare = NO_TASKS
     """What it is to give up, and runs until it says that it does not."""
     is_settled: bool = True
     """Whether it has all of its share that it can have in its epoch."""
@@ -92,7 +92,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
     def is_reconciled(self, member: StreamsMember) -> bool:
         """Whether a member has what the target assignment gives it."""
         is_current = member.epoch == self.assignment_epoch
-        return is_current and member.is_settled and not member.revoking
+        return is_current and member.is_settled and not any(member.revoking)
 
     # -- topics and tasks --
 
@@ -164,41 +164,44 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
 
     # -- members --
 
-    def reconcile(self, member: StreamsMember, owned: frozenset[TaskId] | None) -> None:
+    def reconcile(self, member: StreamsMember, owned: TaskShare | None) -> None:
         """Move a member towards its share, one heartbeat at a time.
 
         First it gives up what it is not to run, and stays in its epoch until it has said so; then
-        it gets what no member runs any more. As in Kafka, what it has just given up and is to have
+        it gets what nobody has any more. As in Kafka, what it has just given up and is to have
         after all it gets with its next heartbeat.
 
         Args:
             member: the member.
-            owned: the tasks that it says that it runs; ``None`` if it says nothing of it.
+            owned: the tasks that it says that it has; ``None`` if it says nothing of it.
         """
-        given_up = member.revoking
-        if given_up:
-            if owned is None or owned & given_up:
-                return
-            member.revoking = frozenset()
-        elif self.is_reconciled(member):
+        waits = any(member.revoking)
+        if (waits and _has(owned, member.revoking)) or self.is_reconciled(member):
             return
         target = self.targets.get(member.member_id, NO_TASKS)
-        kept, lost = member.tasks.active & target.active, member.tasks.active - target.active
-        if lost and (owned is None or owned & lost):
-            member.tasks = TaskShare(kept, member.tasks.standby & target.standby)
-            member.revoking, member.is_settled = lost, False
+        kept, lost = member.tasks.both(target), member.tasks.without(target)
+        if any(lost) and _has(owned, lost):
+            member.advance(member.epoch + waits)
+            member.tasks, member.revoking, member.is_settled = kept, lost, False
             return
-        taken = given_up.union(
-            *(
-                each.tasks.active | each.revoking
-                for each in self.members.values()
-                if each is not member
-            )
-        )
-        member.tasks = TaskShare(target.active - taken, target.standby)
-        member.is_settled = not target.active & taken
-        if member.epoch != self.assignment_epoch:
-            member.advance(self.assignment_epoch)
+        missing = target.without(kept)
+        free = missing.without(self._held_from(member))
+        member.tasks, member.revoking = kept.joined(free), NO_TASKS
+        member.is_settled = free == missing
+        member.advance(self.assignment_epoch)
+
+    def _held_from(self, member: StreamsMember) -> TaskShare:
+        """Return what a member cannot get yet: a state is in one place of a process at a time."""
+        active: set[TaskId] = set()
+        of_process: set[TaskId] = set()
+        copies: set[TaskId] = set()
+        for each in self.members.values():
+            held = each.tasks.joined(each.revoking)
+            active |= held.active
+            if each.process_id == member.process_id:
+                of_process |= held.active
+                copies |= held.standby
+        return TaskShare(frozenset(active | copies), frozenset(of_process | copies))
 
     # -- offsets --
 
@@ -217,7 +220,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
 
     def _describe_share(self, member: StreamsMember) -> ModernMember:
         sources = self._sources()
-        owned = member.tasks.active | member.revoking
+        owned = member.tasks.active | member.revoking.active
         target = self.targets.get(member.member_id, NO_TASKS).active
         return ModernMember(
             epoch=member.epoch,
@@ -242,7 +245,8 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
                 "tags": member.tags,
                 "tasks": list(map(sorted, member.tasks)),
                 "target": list(map(sorted, self.targets.get(member.member_id, NO_TASKS))),
-                "revoking": sorted(member.revoking),
+                "revoking": sorted(member.revoking.active),
+                "revoking_standby": sorted(member.revoking.standby),
             }
             for member in self.members.values()
         ]
@@ -277,7 +281,8 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
                     endpoint=each["endpoint"] and Endpoint(*each["endpoint"]),
                     tags=tuple(map(tuple, each["tags"])),
                     tasks=_share(each["tasks"]),
-                    revoking=_tasks(each["revoking"]),
+                    # Files of before copies were given up, too, have only the first.
+                    revoking=_share([each["revoking"], each.get("revoking_standby", [])]),
                 )
                 self.members[member.member_id] = member
                 self.targets[member.member_id] = _share(each["target"])
@@ -289,6 +294,11 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         self.configure()
         # Topics may have changed without the group having heard of it.
         self.topics_changed = True
+
+
+def _has(owned: TaskShare | None, tasks: TaskShare) -> bool:
+    """Return whether a member has any of these tasks, as far as it has said."""
+    return owned is None or any(owned.both(tasks))
 
 
 def _tasks(rows: list[list[Any]]) -> frozenset[TaskId]:

@@ -39,9 +39,18 @@ class StreamsHeartbeat(NamedTuple):
     tags: tuple[tuple[str, str], ...] | None = None
     shuts_down: bool = False
     """Whether the whole application is to end."""
+    tells_offsets: bool = False
+    """Whether it says how far its tasks are."""
     client_id: str = ""
     client_host: str = ""
     connection: object | None = None
+
+    @property
+    def owned(self) -> TaskShare | None:
+        """The tasks that the member says that it has; ``None`` if it leaves out any kind."""
+        if self.active is None or self.standby is None or self.warmup is None:
+            return None
+        return TaskShare(self.active, self.standby)
 
 
 class EndpointTopics(NamedTuple):

@@ -104,6 +104,8 @@ class Thread:
         return self._take(await self.ask(0, **said | fields))
 
     async def heartbeat(self, owned: Tasks | None = None, **fields: Any) -> Any:
+        if owned is not None:
+            fields = {"standby_tasks": [], "warmup_tasks": []} | fields
         answer = await self.ask(self.epoch, active_tasks=wire(owned), **fields)
         return self._take(answer)
 
@@ -135,6 +137,31 @@ async def test_a_thread_that_is_told_its_tasks_is_the_only_one_looked_at(
     monkeypatch.setattr(StreamsGroup, "describe", None)
     await thread.join()
     assert thread.tasks
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"active_tasks": []},
+        {"active_tasks": [], "standby_tasks": []},
+        {"standby_tasks": [], "warmup_tasks": []},
+        {"active_tasks": wire({"0": [2]}), "standby_tasks": [], "warmup_tasks": []},
+        {"active_tasks": wire({"0": [-1]}), "standby_tasks": [], "warmup_tasks": []},
+        {"active_tasks": [], "standby_tasks": wire({"9": [0]}), "warmup_tasks": []},
+        {"task_offsets": []},
+        {"task_end_offsets": []},
+    ],
+)
+async def test_a_thread_that_says_what_cannot_be_is_refused_and_stays(
+    thread: Thread, said: dict[str, Any]
+) -> None:
+    await thread.join()
+
+    refused = await thread.ask(thread.epoch, **said)
+
+    assert refused.error_code == ErrorCode.INVALID_REQUEST.code
+    assert refused.error_message
+    await thread.heartbeat(thread.tasks)
 
 
 async def test_a_task_is_with_one_thread_at_a_time(
