@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from unicodedata import combining, normalize
 
 _WORD = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 _JOINED = {("e", "mail"): "email", ("e", "mails"): "email", ("i", "ban"): "iban", ("i", "p"): "ip"}
@@ -25,9 +26,9 @@ def name_parts(name: str) -> tuple[str, ...]:
     """Return the words of a name: small letters, in the singular, without numbers.
 
     ``customer_name``, ``customerNames``, ``CUSTOMER-NAME`` and ``customer.name2`` are all
-    ``("customer", "name")``.
+    ``("customer", "name")``; letters with accents are those without.
     """
-    words = [word.lower() for word in _WORD.findall(name)]
+    words = [word.lower() for word in _WORD.findall(_plain(name))]
     parts: list[str] = []
     for word in words:
         joined = _JOINED.get((parts[-1], word)) if parts else None
@@ -36,6 +37,14 @@ def name_parts(name: str) -> tuple[str, ...]:
         else:
             parts.append(_singular(word))
     return tuple(parts)
+
+
+def _plain(name: str) -> str:
+    """Return a name without accents, so that its words are not cut at their letters."""
+    if name.isascii():
+        return name
+    letters = normalize("NFKD", name.replace("\u00df", "ss"))
+    return "".join(letter for letter in letters if not combining(letter))
 
 
 def _singular(word: str) -> str:

@@ -33,6 +33,9 @@ _FURTHEST_TEXT_NS = 100 * _YEAR_NS
 _FURTHEST_NUMBER_NS = 30 * _YEAR_NS
 """Nearer, so that no number is a time in two units."""
 
+_LARGEST_SECONDS = 1e12
+"""Larger floats, which may be infinite or no number, are no time of any day."""
+
 _TIME_WORDS = frozenset(
     "at time timestamp ts date datetime day instant epoch moment when expire expiry expiration exp "
     "iat nbf created updated modified deleted started ended finished start end since until due "
@@ -104,6 +107,8 @@ class RelativeTimes:
         if number < 100_000_000 or isinstance(number, bool) or not (unit := _unit_of(name)):
             return number
         if isinstance(number, float):
+            if not number < _LARGEST_SECONDS:
+                return number
             moment = round(number * 1_000_000) * 1000
             if unit not in ("any", "timestamp-seconds") or not self._is_near(
                 moment, _FURTHEST_NUMBER_NS

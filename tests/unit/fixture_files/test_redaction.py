@@ -140,7 +140,11 @@ SECRETS = {
     "Telegram": "123456789:AA" + "AbCdEfGhIjK" * 3,
 }
 VALUES = {
-    "e-mail address": ["ada.lovelace+x@mail.ex-ample.co.uk", "j\u00f6rg@b\u00fccher.example"],
+    "e-mail address": [
+        "ada.lovelace+x@mail.ex-ample.co.uk",
+        "ada%40example.com",
+        "j\u00f6rg@b\u00fccher.example",
+    ],
     "phone number": ["+49 30 1234567", "+4915112345678", "0049 151 12345678", "(555) 123-4567"],
     "card number": ["4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005"],
     "IBAN": ["DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819"],
@@ -354,3 +358,37 @@ def test_a_text_that_the_schema_takes_in_one_form_only_is_told() -> None:
     redacted = redaction.fitting(data, lambda each: each["password"] in ("ON", "OFF"))
     assert redacted == {"password": "OFF", "email": "person-1@example.org"}
     assert redaction.refused == {"OFF"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Vorname",
+        "pr\u00e9nom",
+        "PR\u00c9NOM",
+        "pre\u0301noms",
+        "Stra\u00dfe",
+        "direcci\u00f3n",
+        "geburtsdatum",
+    ],
+)
+def test_names_of_other_languages_are_known_with_their_accents(name: str) -> None:
+    assert Redaction().data({name: "Ada"}) != {name: "Ada"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.com/?a=1&access_token=hunter22&b=2",
+        "host=db user=app password=hunter22 dbname=x",
+        "jdbc:sqlserver://db;user=app;password=hunter22;",
+        "/reset?token=hunter22#top",
+    ],
+)
+def test_secrets_are_found_behind_their_names(text: str) -> None:
+    redaction = Redaction()
+    redacted = redaction.data({"x": text})
+    assert redacted == {"x": text.replace("hunter22", "secret-1")}
+    again = Redaction()
+    again.learn([redacted])
+    assert again.data(redacted) == redacted

@@ -192,3 +192,8 @@ def test_a_zone_is_kept_in_which_the_time_is_told() -> None:
     call = {"$time": "now", "as": "YYYY-MM-DDThh:mm:ss.fff-08:00"}
     there = datetime.fromtimestamp(ANCHOR_MS / 1000, timezone(timedelta(hours=-8)))
     assert seeded(call, ANCHOR_MS, EVENT_MS) == there.isoformat(timespec="milliseconds")
+
+
+@pytest.mark.parametrize("number", [1e305, float("inf"), float("nan"), -1e305])
+def test_a_float_that_is_no_time_stays(number: float) -> None:
+    assert RelativeTimes(0).number(number, "created_at", 0) is number
