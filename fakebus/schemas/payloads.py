@@ -20,6 +20,7 @@ done before, as :class:`fakebus.registry.sources.RegistrySource` does it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -42,6 +43,8 @@ class KnownSchema(Protocol):
     def parsed(self) -> ParsedSchema:
         """What codes the data."""
 
+
+_HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 Known = TypeVar("Known", bound=KnownSchema)
 
@@ -110,7 +113,11 @@ def _plain(data: bytes, schema_id: int | None, *, is_key: bool) -> Payload[Any]:
         return Payload(format="binary", data=data, schema_id=schema_id)
     if not is_key or text[:1] in ("{", "["):
         try:
-            return Payload(format="json", data=json.loads(text), schema_id=schema_id)
+            found = json.loads(text)
+            if _HALF_OF_A_PAIR.search(text):
+                # It may stand for half of a surrogate pair, which nothing can be written with.
+                json.dumps(found, ensure_ascii=False).encode()
+            return Payload(format="json", data=found, schema_id=schema_id)
         except (ValueError, RecursionError):
             pass
     return Payload(format="string", data=text, schema_id=schema_id)

@@ -108,7 +108,7 @@ class JsonParsedSchema:
         except UnicodeDecodeError as error:
             raise SchemaDataError("the payload is not UTF-8") from error
         except SchemaError as error:
-            raise SchemaDataError(f"the payload is {error}") from error
+            raise SchemaDataError(f"the payload cannot be read: {error}") from error
         if self._checked != (payload, data):
             self._validate(data, len(payload))
         return data

@@ -249,6 +249,7 @@ def test_strict_records_nothing_that_cannot_be_read() -> None:
 def test_json_is_recorded_as_json_however_it_is_spaced() -> None:
     spaced = [b'{"a": 1, "b": [1.5, "\\u00fc"]}', b'{\n  "a": 1\n}\n']
     exact = [b'{"a": 1, "a": 2}', b'{"a": 1.50}', b'{"a": NaN}', b" 5", b'{"a": 1e400}']
+    exact += [b'{"a":NaN}', b'{"a":-Infinity}', rb'{"a":"\ud800"}', b'{"a": -0}', b'{"a":1e305}']
     rows = [(0, NOW_MS, spaced[0], value, ()) for value in (*spaced, *exact)]
     found = lines(recorded([topic_of(rows)]))
     assert [line["value"] for line in found] == [

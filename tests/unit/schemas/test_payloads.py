@@ -59,6 +59,8 @@ def test_framed_bytes_are_decoded_with_the_schema_that_they_name(schema_id: int,
         (b"{oops", False, "string", "{oops"),
         (b"[" * 100_000, False, "string", "[" * 100_000),
         ("größe".encode(), False, "string", "größe"),
+        (rb'{"a": "\ud800"}', False, "string", r'{"a": "\ud800"}'),
+        (rb'{"a": "\ud83d\ude00"}', False, "json", {"a": "\U0001f600"}),
         (b"\xff\x00", False, "binary", b"\xff\x00"),
     ],
 )
