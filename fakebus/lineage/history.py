@@ -6,8 +6,9 @@ process is a *candidate* for the cause of what the process produces
 
 - from when it was sent,
 - until it is committed or acknowledged, and for the time of a window after that, or
-- until the same client is sent a newer one after the commit, if that is earlier, and the process is
-  not one that commits first: that has produced to the topic while it had nothing else in its hands.
+- until the same client is sent a newer one when it has committed all it had, if that is earlier, and
+  the process is not one that commits first: that has produced to the topic while it had nothing else
+  in its hands.
 
 All candidates are told, and how many there are where they are too many to be told.
 """
@@ -28,7 +29,8 @@ from fakebus.storage.lineage_interface import NoteRow
 SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
 ACKNOWLEDGED, RELEASED = "acknowledged", "released"
 """What members say of single records who are done with them, or give them back."""
-_PASSED = (COMMITTED, SKIPPED, ACKNOWLEDGED, RELEASED)
+_ONE_BY_ONE = (ACKNOWLEDGED, RELEASED)
+_PASSED = (COMMITTED, SKIPPED, *_ONE_BY_ONE)
 """A commit of what nobody seemed to have been sent is one of what was sent before it was known that
 two connections belong to one process."""
 VERBS = (SENT, PRODUCED, *_PASSED)
@@ -150,6 +152,15 @@ class _Held:
     followed: int = -1
     """Up to where it was sent a newer one after the commit."""
 
+    @property
+    def is_committed(self) -> bool:
+        """Whether the client has committed all of it."""
+        return self.open > self.sent.last
+
+    def is_for(self, note: NoteRow) -> bool:
+        """Whether it was sent to the client of a note, and for the same group."""
+        return self.sent.client == note.client and self.sent.group == note.group
+
     def expire(self, before_ms: int) -> None:
         """Take what was committed before a time out of its hands."""
         while self.commits and self.commits[0][1] < before_ms:
@@ -192,6 +203,8 @@ class History:
         self._unsure_until = -1
         """Up to when it may have in its hands what is not noted."""
         self._groups: dict[tuple[int, str], set[str]] = defaultdict(set)
+        self._one_by_one = set[str]()
+        """The groups whose members acknowledge records, which no timer does."""
         self._produced: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], [0]))
         """When something was produced to a topic, and how much by then."""
 
@@ -209,6 +222,8 @@ class History:
         for note in chain(notes, ahead):
             if note.verb in _PASSED:
                 self._groups[note.client, note.topic].add(note.group)
+            if note.verb in _ONE_BY_ONE:
+                self._one_by_one.add(note.group)
         for at, note in enumerate(notes):
             if note.verb == LOST_TRACK:
                 self._lose_track()
@@ -238,12 +253,16 @@ class History:
         if note.first > note.last:
             return
         kept: list[_Held] = []
+        mine = [each for each in self._held if each.is_for(note)]
+        # A library that commits by a timer commits what it has given to its program, which may be
+        # at it still, whenever more comes.
+        is_done = note.group in self._one_by_one or all(each.is_committed for each in mine)
         for held in self._held:
             sent = held.sent
-            if sent.client == note.client and sent.group == note.group:
-                if self._late:
+            if held.is_for(note):
+                if self._late or not is_done:
                     held.expire(note.at_ms - self._window_ms)
-                    held.followed = held.open
+                    held.followed = held.open if is_done else held.followed
                 else:
                     held.follow()
                 is_again = note.first <= held.open and sent.last <= note.last

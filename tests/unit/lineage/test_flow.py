@@ -232,7 +232,7 @@ async def test_what_a_client_commits_of_which_one_connection_was_found_is_handle
 async def test_connections_of_one_client_are_one_however_late_its_process_is_found(
     played: Played,
 ) -> None:
-    orders = [await played.write("shop", "orders") for _ in range(2)]
+    orders = []
     process = Process(ANOTHER_PID - 1, ("python", "billing.py"), "/srv", 1)
     fetching, committing, producing = (
         Origin(
@@ -243,7 +243,8 @@ async def test_connections_of_one_client_are_one_however_late_its_process_is_fou
         for port in (1, 2, 3)
     )
     as_billing = played._origins.__setitem__
-    for order in orders:
+    for _ in range(2):
+        orders.append(order := await played.write("shop", "orders"))
         as_billing(("billing", "rdkafka"), fetching)
         await played.fetch("billing", order)
         as_billing(("billing", "rdkafka"), committing)

@@ -152,9 +152,10 @@ def test_all_records_of_a_batch_in_flight_are_causes() -> None:
     *_, (_, candidates, _) = [told.produces(10), *History().go_on(told.notes)]
     assert candidates.count == 500  # type: ignore[union-attr]
     told.sent(20, 500, 509)
-    told.produces(30)
-    *_, (_, candidates, _) = History().go_on(told.notes)
-    assert candidates.count == 410
+    for at_ms, count in ((30, 510), (1006, 410)):
+        told.produces(at_ms)
+        *_, (_, candidates, _) = History().go_on(told.notes)
+        assert candidates.count == count
     last = [("orders", 0, offset) for offset in (507, 508, 509)]
     assert candidates.begin_around(10_000, 4) == candidates.count - 4
     assert candidates.some(candidates.count - 3, 4) == last
@@ -229,7 +230,18 @@ def test_a_commit_that_passes_a_part_of_what_was_sent_leaves_the_rest() -> None:
     told.commits(10, 0, 3)
     told.commits(11, 6, 7)
     told.sent(20, 10)
-    assert told.produces(30) == [f"orders@{offset}" for offset in (4, 5, 8, 9, 10)]
+    assert told.produces(1012) == [f"orders@{offset}" for offset in (4, 5, 8, 9, 10)]
+
+
+def test_what_a_library_commits_by_a_timer_may_be_handled_still_when_more_is_sent() -> None:
+    told = Told()
+    told.sent(0, 0, 4)
+    told.commits(10, 0, 1)
+    told.sent(20, 5)
+    assert told.produces(300) == [f"orders@{offset}" for offset in range(6)]
+    told.commits(310, 2, 5)
+    told.sent(320, 6)
+    assert told.produces(330) == ["orders@6"]
 
 
 def test_a_commit_of_nothing_changes_nothing() -> None:
