@@ -31,7 +31,9 @@ from fakebus.cli.output import (
     screen,
 )
 from fakebus.client.bus_http import BusHttp, BusHttpError
+from fakebus.client.connection import ClientError
 from fakebus.cluster.interface import Cluster, GroupSummary, is_internal_topic
+from fakebus.cluster.patience import answer_of
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 from fakebus.wording import counted
@@ -106,12 +108,15 @@ async def _watch(cluster: Cluster, bus: BusHttp | None, arguments: argparse.Name
             _print(change(before, now), arguments.format)
             return
         with screen() as clear:
+            problem = ""
             while True:
                 clear()
-                _draw(cluster.name, change(before, now), _lines())
-                before = now
+                _draw(cluster.name, change(before, now), _lines(), problem)
                 await asyncio.sleep(arguments.interval)
-                now = await _look(cluster, bus, internal=internal)
+                try:
+                    before, now, problem = now, await _look(cluster, bus, internal=internal), ""
+                except ClientError as error:
+                    problem = str(error)
     finally:
         await cluster.close()
 
@@ -129,7 +134,7 @@ async def _look(cluster: Cluster, bus: BusHttp | None, *, internal: bool) -> Loo
         records={each.name: each.records for each in topics},
         ends=ends,
         groups=tuple(await cluster.groups()),
-        faults=await asyncio.to_thread(_faults, bus),
+        faults=await answer_of(_faults, bus),
     )
 
 
@@ -186,12 +191,14 @@ def _lines() -> int:
         return shutil.get_terminal_size().lines
 
 
-def _draw(name: str, found: Change, lines: int) -> None:
+def _draw(name: str, found: Change, lines: int, problem: str) -> None:
     """Print as much as a screen holds, in halves if both tables are long."""
-    faults = len(found.faults or ())
-    room = max(lines - 2 * _FRAME_LINES - faults - 2, 2)
+    others = len(found.faults or ()) + _FRAME_LINES * bool(problem)
+    room = max(lines - 2 * _FRAME_LINES - others - 2, 2)
     topics = min(len(found.topics), max(room // 2, room - len(found.groups)))
     print_lines(f"{name}: {counted(len(found.topics), 'topic')}")
+    if problem:
+        print_table(("what is below is not told any more",), [[problem]], is_cropped=True)
     _print_tables(found, topics, room - topics)
 
 

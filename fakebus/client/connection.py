@@ -152,11 +152,15 @@ class Connection:
         return self._metadata or self._first_metadata()
 
     def _first_metadata(self) -> ClusterMetadata:
+        self._reach()
+        return self.refresh(max(self._deadline - monotonic(), 1.0))
+
+    def _reach(self) -> None:
+        """Raise ClientError if none of the bootstrap addresses takes connections."""
         problems = connect_problems(self.servers)
         if len(problems) == len(self.servers):
             told = "; ".join(f"{problem.address}: {problem}" for problem in problems)
             raise ClientError(f"cannot reach Kafka at {told}; is it running? ({DOCTOR_HINT})")
-        return self.refresh(max(self._deadline - monotonic(), 1.0))
 
     def refresh(self, timeout_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
         """Ask for brokers and topics again.
@@ -165,13 +169,14 @@ class Connection:
             timeout_s: how long to wait for the answer.
 
         Raises:
-            ClientError: the cluster does not answer in time.
+            ClientError: no broker can be reached, or it does not answer in time.
         """
         from confluent_kafka import KafkaException
 
         try:
             self._metadata = self.admin.list_topics(timeout=timeout_s)
         except KafkaException as error:
+            self._reach()
             self.admin.poll(0)
             reason = self.last_error.str() if self.last_error else text_of(error)
             raise ClientError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
@@ -54,6 +53,7 @@ from fakebus.cluster.interface import (
     is_internal_topic,
     summary_of,
 )
+from fakebus.cluster.patience import answer_of, answers_of
 from fakebus.real_time import monotonic, now_ms
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.partitioner import PartitionChooser
@@ -69,8 +69,6 @@ Result = TypeVar("Result")
 
 _LOOK_S = 1.0
 """How often a tail looks for topics and partitions that were created."""
-_MOST_AT_ONCE = 8
-"""Groups that are asked about at the same time."""
 
 
 class ExternalCluster:
@@ -123,11 +121,11 @@ class ExternalCluster:
     async def close(self) -> None:
         """Disconnect."""
         while self._readers:
-            await asyncio.to_thread(self._readers.pop().close)
+            await answer_of(self._readers.pop().close)
 
     async def topics(self) -> list[TopicSummary]:
         """Return all topics by name, internal ones too."""
-        names = sorted((await asyncio.to_thread(self.connection.refresh)).topics)
+        names = sorted((await answer_of(self.connection.refresh)).topics)
         records: dict[str, list[int]] = {name: [] for name in names}
         for place, log in (await self.ranges(names)).items():
             records[place.topic].append(log.records)
@@ -146,7 +144,7 @@ class ExternalCluster:
         """Return one topic; NotFoundError names the nearest ones if it is not there."""
         ranges = await self.ranges([name])
         told = self.connection.metadata.topics[name].partitions
-        configs = await asyncio.to_thread(all_configs, self.connection, [name])
+        configs = await answer_of(all_configs, self.connection, [name])
         return TopicDetails(
             name=name,
             is_internal=is_internal_topic(name),
@@ -211,11 +209,11 @@ class ExternalCluster:
             self.connection.refresh()
             return log_ranges(self.connection, partitions_of(self.connection, names))
 
-        return await asyncio.to_thread(work)
+        return await answer_of(work)
 
     async def offsets_at(self, moments: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
-        return await asyncio.to_thread(offsets_at, self.connection, moments)
+        return await answer_of(offsets_at, self.connection, moments)
 
     def slices(
         self,
@@ -259,11 +257,11 @@ class ExternalCluster:
     ) -> AsyncGenerator[Sequence[Event], None]:
         reading = _Reading(self._readers, self.connection, begin)
         try:
-            while (records := await asyncio.to_thread(reading.next)) is not None:
+            while (records := await answer_of(reading.next)) is not None:
                 for events in await asyncio.to_thread(self._events, records):
                     yield events
         finally:
-            await asyncio.to_thread(reading.close)
+            await answer_of(reading.close)
 
     def _events(self, records: Sequence[FetchedRecord]) -> list[list[Event]]:
         """Return records as events that can be decoded, those of one partition together."""
@@ -332,20 +330,19 @@ class ExternalCluster:
 
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""
-        return await asyncio.to_thread(self._groups)
 
-    def _groups(self) -> list[GroupSummary]:
-        self.connection.refresh()
-        names = [str(group.group_id) for group in list_groups(self.connection)]
-        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-            found = pool.map(partial(group_details, self.connection), names)
-            return [summary_of(details) for details in found if details is not None]
+        def names() -> list[str]:
+            self.connection.refresh()
+            return [str(group.group_id) for group in list_groups(self.connection)]
+
+        found = await answers_of(partial(group_details, self.connection), await answer_of(names))
+        return [summary_of(details) for details in found if details is not None]
 
     async def group(self, name: str) -> GroupDetails:
         """Return one group; NotFoundError names the nearest ones if it is not there."""
         details = await self.find_group(name)
         if details is None:
-            raise await asyncio.to_thread(unknown_group, self.connection, name)
+            raise await answer_of(unknown_group, self.connection, name)
         return details
 
     async def find_group(self, name: str) -> GroupDetails | None:
@@ -355,7 +352,7 @@ class ExternalCluster:
             self.connection.refresh()
             return group_details(self.connection, name)
 
-        return await asyncio.to_thread(work)
+        return await answer_of(work)
 
     async def set_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets for a group without members; creates the group if there is none."""
@@ -377,7 +374,7 @@ class ExternalCluster:
 
     async def brokers(self) -> list[BrokerNode]:
         """Return all brokers by id."""
-        told = await asyncio.to_thread(self.connection.refresh)
+        told = await answer_of(self.connection.refresh)
         return [
             BrokerNode(
                 node_id=node_id,
@@ -392,7 +389,7 @@ class ExternalCluster:
         if node_id not in [broker.node_id for broker in await self.brokers()]:
             raise NotFoundError(f"there is no broker {node_id}")
         name = str(node_id)
-        found = await asyncio.to_thread(all_configs, self.connection, [name], "BROKER")
+        found = await answer_of(all_configs, self.connection, [name], "BROKER")
         return _configs(found[name])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -52,6 +53,7 @@ class Terminal:
         )
         os.close(slave)
         self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def resize(self, lines: int, columns: int) -> None:
         """Let the window have another size."""
@@ -78,7 +80,8 @@ class Terminal:
         except OSError:
             # The other end is closed.
             return False
-        self.text += part.decode()
+        # What is read may end within a letter.
+        self.text += self._decoder.decode(part)
         return bool(part)
 
     def end(self, how: Callable[[Terminal], None]) -> tuple[int, str]:

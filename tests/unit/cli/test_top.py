@@ -43,13 +43,20 @@ def test_a_screen_holds_both_tables_and_what_is_switched_on(
     topics = [(f"topic-{number}", 1, 2, 0.5) for number in range(100)]
     groups = [(f"group-{number}", "stable", 1, 5, -1.5) for number in range(100)]
     faults = [{"description": "slow\x1b[2J fetches"}]
-    top._draw("here", Change(topics=topics, groups=groups, faults=faults), 40)
+    top._draw("here", Change(topics=topics, groups=groups, faults=faults), 40, "")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 40
     assert lines[0] == "here: 100 topics"
     assert sum("topic-" in line for line in lines) == 13
     assert sum("group-" in line and "-1.5" in line for line in lines) == 14
     assert lines[-1] == "on purpose: slow\\x1b[2J fetches"
+    top._draw("here", Change(topics=topics, groups=groups, faults=faults), 40, "no\x1b answer")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    assert [line.strip() for line in lines[1:3]] == [
+        "WHAT IS BELOW IS NOT TOLD ANY MORE",
+        "no\\x1b answer",
+    ]
 
 
 def test_the_terminal_is_given_back_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
