@@ -19,7 +19,7 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
@@ -139,10 +139,14 @@ def ask(
     percents = statistics.quantiles(took, n=100)
     told = ", ".join(f"p{percent} {percents[percent - 1]:.1f}" for percent in (50, 95, 99))
     each_ms = (server.cpu_seconds() - cpu) * 1000 / times
-    print(f"flow of {what:37} {told} ms, slowest {max(took):.1f}; {each_ms:.1f} ms CPU each")
+    print(
+        f"flow of {what:37} {told} ms, slowest {max(took):.1f}; {each_ms:.1f} ms CPU each, "
+        f"load {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
 
 
-def questions(share: float) -> None:
+def questions(share: float, in_hands: Sequence[str]) -> None:
     count, orders = int(RECORDS * share), int(ORDERS * share)
     with Fakebus() as server:
         servers, http = server.bootstrap_servers, BusHttp(server.http_url)
@@ -167,12 +171,13 @@ def questions(share: float) -> None:
             behind = http.get("/flow", **nothing_more)["behind"]
         seconds = time.perf_counter() - written
         print(f"the follower was {first} records behind, and caught up in {seconds:.2f} s")
-        for in_hands, batch in BATCHES.items():
-            topics = [f"{name}-{in_hands}" for name in ("orders", "invoices", "parcels")]
+        for held in in_hands:
+            batch = BATCHES[held]
+            topics = [f"{name}-{held}" for name in ("orders", "invoices", "parcels")]
             passed = orders if batch > 1 else orders // 20
             apart(fill, servers, topics[0], passed, traced=False, most=batch)
             for reads, writes in pairwise(topics):
-                ahead = in_hands == "all"
+                ahead = held == "all"
                 apart(pass_along, servers, reads, writes, passed, batch, ahead=ahead)
             for topic in topics:
                 ask(f"a record of {topic}", record(topic, passed), server)
@@ -218,12 +223,14 @@ def main() -> None:
     parser.add_argument("--latency-count", type=int, default=300)
     parser.add_argument("--questions-only", action="store_true")
     parser.add_argument("--cost-only", action="store_true")
+    told = "of records in hand at once, by commas"
+    parser.add_argument("--in-hands", default=",".join(BATCHES), help=told)
     arguments = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     if not arguments.questions_only:
         compare(arguments.pairs, arguments.share, arguments.latency_count)
     if not arguments.cost_only:
-        questions(arguments.share)
+        questions(arguments.share, arguments.in_hands.split(","))
 
 
 if __name__ == "__main__":

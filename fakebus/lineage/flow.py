@@ -338,18 +338,18 @@ async def _walk(
     """
     most, unlikely = min(most_edges or MOST_EDGES, MOST_EDGES_ASKED), 0
     more = "" if most_edges else f", asked for by edges={MOST_EDGES_ASKED}"
+    beyond = f"edges beyond the first {most}{more}"
     distances = dict.fromkeys(starts, 0)
     places = dict.fromkeys(distances)
     links: dict[tuple[Place, Place], Link] = {}
-    waiting = deque(distances)
+    waiting = deque(distances if depth != 0 else ())
     until = monotonic() + WALK_S
     while waiting:
-        if monotonic() > until:
-            causes.cut[f"what was not found within {WALK_S:g} s"] = _UNKNOWN
+        if monotonic() > until or len(links) >= most:
+            late = f"what was not found within {WALK_S:g} s"
+            causes.cut[beyond if len(links) >= most else late] = _UNKNOWN
             break
         place = waiting.popleft()
-        if depth is not None and distances[place] >= depth:
-            continue
         for link in [*await causes.of(place), *await causes.effects(place)]:
             other = link.cause if link.effect == place else link.effect
             if not _is_seen(other, unseen):
@@ -358,7 +358,7 @@ async def _walk(
                 causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
                 continue
             if len(links) >= most and (link.cause, link.effect) not in links:
-                causes.cut[f"edges beyond the first {most}{more}"] = _UNKNOWN
+                causes.cut[beyond] = _UNKNOWN
                 continue
             places[other] = None
             links[link.cause, link.effect] = link
@@ -370,7 +370,8 @@ async def _walk(
                 causes.cut[f"what lies behind unlikely causes{more}"] = _UNKNOWN
             else:
                 distances[other] = distances[place] + 1
-                waiting.append(other)
+                if depth is None or distances[other] < depth:
+                    waiting.append(other)
     return [*distances, *(place for place in places if place not in distances)], list(
         links.values()
     )

@@ -6,9 +6,9 @@ process is a *candidate* for the cause of what the process produces
 
 - from when it was sent,
 - until it is committed or acknowledged, and for the time of a window after that, or
-- until the same client is sent a newer one when it has committed all it had, if that is earlier, and
-  the process is not one that commits first: that has produced to the topic while it had nothing else
-  in its hands.
+- until the same client is sent a newer one when it has committed all it had, if that is earlier,
+  and the process is not one that commits first: that has produced to the topic while it had nothing
+  else in its hands.
 
 All candidates are told, and how many there are where they are too many to be told.
 """

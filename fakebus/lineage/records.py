@@ -108,17 +108,19 @@ class LogRecords:
 
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return what is compared of records; nothing of those that are gone."""
-        wanted = list(places)
-        await self.load(place for place in wanted if place not in self._contents)
-        for place in wanted:
-            if place not in self._contents:
-                self._contents[place] = await self._contents_at(place)
-        return {place: self._contents[place] for place in wanted}
+        known, wanted = self._contents, list(places)
+        missing = [place for place in wanted if place not in known]
+        if missing:
+            await self.load(missing)
+            for place in missing:
+                known[place] = await self._contents_at(place)
+        return {place: known[place] for place in wanted}
 
     async def load(self, places: Iterable[Place]) -> None:
         """Read records that lie close together in one go."""
+        wanted = {each for each in places if each not in self._read}
         run: list[Place] = []
-        for place in [*sorted({each for each in places if each not in self._read}), _NOWHERE]:
+        for place in (*sorted(wanted), _NOWHERE) if wanted else ():
             if run and (place[:2] != run[0][:2] or place.offset - run[-1].offset > _GAP):
                 await self._read_run(run)
                 run = []

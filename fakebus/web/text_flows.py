@@ -53,7 +53,7 @@ async def _flow_of_text(
 ) -> dict[str, Any]:
     flows, text = bus.flows, text[:LONGEST_TEXT]
     places = dict.fromkeys(await flows.with_id(text))
-    found, left = await _search(bus, text, as_of_ms)
+    found, left = await _search(bus, text, as_of_ms, is_id=bool(places))
     places.update(dict.fromkeys(found))
     some = list(places)[:MOST_FOUND]
     flow = await flows.of_records(text, some, depth, as_of_ms, most_edges)
@@ -64,7 +64,9 @@ async def _flow_of_text(
     return flow
 
 
-async def _search(bus: Bus, text: str, as_of_ms: int | None) -> tuple[list[Place], int]:
+async def _search(
+    bus: Bus, text: str, as_of_ms: int | None, *, is_id: bool
+) -> tuple[list[Place], int]:
     """Return records that have a text as their key or say it, newest first."""
     cluster = EmbeddedCluster(bus, Origin(front_end="http"))
     needle = text.encode("utf-8", "surrogatepass")
@@ -86,7 +88,7 @@ async def _search(bus: Bus, text: str, as_of_ms: int | None) -> tuple[list[Place
         contains=text,
         matches=says,
         limit=MOST_FOUND,
-        max_seconds=_SEARCH_S / 10,
+        max_seconds=None if is_id else _SEARCH_S / 10,
     )
     found: list[Place] = []
     end_s = monotonic() + _SEARCH_S
@@ -94,6 +96,7 @@ async def _search(bus: Bus, text: str, as_of_ms: int | None) -> tuple[list[Place
     async for page in search(cluster, request):
         found += [Place(each.topic, each.partition, each.offset) for each in page.events]
         left = page.left
-        if len(found) >= MOST_FOUND or monotonic() > end_s:
+        # Of what has an id little else is wanted: the newest page is enough.
+        if is_id or len(found) >= MOST_FOUND or monotonic() > end_s:
             break
     return found, left
