@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.cli.command_settings import path_argument
+from fakebus.cli.garbage import Collections
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.oversights import oversights
 from fakebus.cli.progress import counter, working
@@ -136,12 +136,7 @@ async def _serve(settings: Settings) -> None:
 
         print_lines(*bus.secure.description(bus.bootstrap_servers))
     try:
-        # What start-up has made stays for ever; the collector need not look at it again.
-        gc.freeze()
-        # Consumers that wait keep many objects alive, and the default threshold would have them
-        # all visited for every few requests.
-        gc.set_threshold(20_000, 10, 10)
-        gc.enable()
+        Collections().begin()
         await stop.wait()
     finally:
         await bus.close()
