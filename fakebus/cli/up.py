@@ -135,10 +135,13 @@ async def _serve(settings: Settings) -> None:
         from fakebus.cli.output import print_lines
 
         print_lines(*bus.secure.description(bus.bootstrap_servers))
+    collections = Collections()
+    collections.begin()
+    looking = asyncio.ensure_future(collections.look_at_all())
     try:
-        Collections().begin()
         await stop.wait()
     finally:
+        looking.cancel()
         await bus.close()
         logging.getLogger("fakebus").info("stopped")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -12,30 +15,20 @@ from fakebus.cli.garbage import Collections
 
 
 class Collector:
-    """Collector of garbage, with so many objects in use."""
+    """Collector of garbage, and a clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.used = self.frozen = 0
         self.now = 0.0
         self.log: list[str] = []
-        for name in ("freeze", "unfreeze"):
-            monkeypatch.setattr(gc, name, getattr(self, name))
-        monkeypatch.setattr(gc, "get_freeze_count", lambda: self.frozen)
+        for name in ("freeze", "unfreeze", "collect"):
+            monkeypatch.setattr(gc, name, lambda name=name: self.log.append(name))
         monkeypatch.setattr(garbage, "monotonic", lambda: self.now)
 
-    def freeze(self) -> None:
-        self.log.append("freeze")
-        self.frozen = self.used
-
-    def unfreeze(self) -> None:
-        self.log.append("unfreeze")
-        self.frozen = 0
-
-    def collect(self, collections: Collections, generation: int = 2) -> list[str]:
-        """Let a collection take as long as there are objects; return what was done."""
+    def collect(self, collections: Collections, took_s: float, generation: int = 2) -> list[str]:
+        """Let a collection take its time; return what was done."""
         self.log.clear()
         collections.collected("start", {"generation": generation})
-        self.now += (self.used - self.frozen) / 1_000
+        self.now += took_s
         collections.collected("stop", {"generation": generation})
         return list(self.log)
 
@@ -52,24 +45,30 @@ def test_what_a_long_collection_has_found_in_use_is_not_looked_at_again(
     collector: Collector,
 ) -> None:
     collections = Collections()
-    collector.used = 1_000
     collections.begin()
     assert collections.collected in gc.callbacks
-    collector.used += 10
-    assert collector.collect(collections) == []
-    collector.used += 30
-    assert collector.collect(collections, generation=1) == []
-    assert collector.collect(collections) == ["freeze"]
-    assert collector.frozen == 1_040
+    assert collector.collect(collections, 0.01) == []
+    assert collector.collect(collections, 0.03, generation=1) == []
+    assert collector.collect(collections, 0.03) == ["freeze"]
 
 
-def test_all_is_looked_at_again_when_there_is_twice_as_much(collector: Collector) -> None:
-    collections = Collections()
-    collector.used = 1_000
-    collections.begin()
-    collector.used += 1_001
-    assert collector.collect(collections) == ["freeze"]
-    assert collector.collect(collections) == ["unfreeze", "freeze"]
-    collector.used += 1_001
-    assert collector.collect(collections) == ["freeze"]
-    assert collector.collect(collections) == []
+async def test_what_was_left_out_is_looked_at_when_nobody_asks_anything(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collections, seconds, use_s = Collections(), 0, 0.0
+
+    async def sleep(_: float) -> None:
+        nonlocal seconds
+        seconds += 1
+        if seconds == 5:
+            raise LookupError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(time, "thread_time", lambda: seconds * use_s)
+    for uses_s, wanted in ((0.5, []), (0.001, ["unfreeze", "collect", "freeze"])):
+        seconds, use_s = 0, uses_s
+        collector.collect(collections, 0.03)
+        collector.log.clear()
+        with suppress(LookupError):
+            await collections.look_at_all()
+        assert collector.log == wanted
