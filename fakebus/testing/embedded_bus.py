@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+# Read now: compiled for classes of datetime, it warns where a test has put others there.
+import msgpack  # noqa: F401
+
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.broker.faults import Faults

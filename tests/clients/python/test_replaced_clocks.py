@@ -261,3 +261,19 @@ def test_threads_that_become_greenlets_while_a_bus_runs_are_told(
     )
     done = run(code, tmp_path)
     assert f"{library} has put greenlets in the place" in done.stdout, done.stderr
+
+
+FROZEN = """
+import freezegun
+from fakebus.testing import running_bus
+with freezegun.freeze_time("2020-01-01"), running_bus(fixtures=".") as bus:
+    assert bus.bootstrap_servers
+"""
+
+
+def test_what_a_set_needs_is_loaded_in_frozen_time_without_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\ntopics: [{name: t, value: {format: msgpack}, load: t.ndjson}]\n"
+    )
+    (tmp_path / "t.ndjson").write_text('{"value": 7}\n')
+    subprocess.run([sys.executable, "-W", "error", "-c", FROZEN], cwd=tmp_path, check=True)
