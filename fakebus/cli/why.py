@@ -1,12 +1,15 @@
-"""Explain why a consumer group is stuck, and say what to do about it.
+"""Explain why a consumer group, or a transaction, is stuck, and say what to do about it.
 
 The bus looks at the group's members, at what they have fetched and committed, and at what became
 of them lately, and tells every cause that holds, the likeliest first. Of any other Kafka it is told
 as much as that knows; a group that lags is watched for some seconds. It changes nothing. The exit
 code is 0 when the group is well, 1 when it is not, and 2 when there is no such group.
 
+Of a transactional id a fakebus tells what its open transaction holds back, and for whom.
+
 Examples:
   fakebus why billing
+  fakebus why billing-producer-1
   fakebus why billing --json
   fakebus why billing --http http://127.0.0.1:8081
   fakebus why billing --bootstrap-server kafka.test:9092
@@ -33,7 +36,7 @@ from fakebus.wording import counted
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus why``."""
-    parser.add_argument("group", metavar="GROUP", help="the consumer group")
+    parser.add_argument("group", metavar="GROUP", help="the consumer group, or transactional id")
     add_format_argument(parser, "one JSON object with group, state, lag, well and causes")
     add_bus_arguments(parser)
 
@@ -65,7 +68,10 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _print(found: dict[str, Any]) -> None:
     lag = "nothing committed" if found["lag"] is None else f"lag {found['lag']}"
-    print_lines(f"{found['group']}: {found['state']}, {lag}")
+    if name := found.get("transactional_id"):
+        print_lines(f"transactional id {name}: {found['state']}")
+    else:
+        print_lines(f"{found['group']}: {found['state']}, {lag}")
     for cause in found["causes"]:
         print_lines("")
         print_text(wrapped(cause["text"], f"{cause['code']}: "))

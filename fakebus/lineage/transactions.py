@@ -15,6 +15,7 @@ from typing import NamedTuple
 from fakebus.broker.activity import READ_UNCOMMITTED, Origin, in_transaction
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
+from fakebus.broker.transactions.state import TransactionState
 from fakebus.broker.verbs import TRANSACTION_ENDS
 from fakebus.escaping import printable
 from fakebus.lineage.history import COMMITTED, PRODUCED, SENT, Candidates, SentRange, distinct
@@ -60,11 +61,20 @@ def holding_back(
     producer_id = next(iter(transactions.open.values()))
     for state in coordinator.ongoing:
         if state.producer_id == producer_id:
-            name, times = state.transactional_id, (state.start_ms, state.timeout_ms)
-            origin = coordinator.origins.get(name)
-            who = ("", "") if origin is None else (origin.client_id, service_of(origin))
-            return OpenTransaction(name, producer_id, who[0], *times, who[1])
+            return open_transaction(coordinator, state, service_of)
     return OpenTransaction("", producer_id, "", -1, -1)
+
+
+def open_transaction(
+    coordinator: TransactionCoordinator,
+    state: TransactionState,
+    service_of: Callable[[Origin], str],
+) -> OpenTransaction:
+    """Return whose the open transaction of a transactional id is."""
+    name, times = state.transactional_id, (state.start_ms, state.timeout_ms)
+    origin = coordinator.origins.get(name)
+    who = ("", "") if origin is None else (origin.client_id, service_of(origin))
+    return OpenTransaction(name, state.producer_id, who[0], *times, who[1])
 
 
 class _Span(NamedTuple):

@@ -154,9 +154,10 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
     part = held[0]
     waiting = part.end - part.stable_end
     which = part.transaction
-    whose, since = "a transaction", ""
+    whose, since, find = "a transaction", "", "kafka-transactions.sh find-hanging"
     if which is not None:
         whose = str(which)
+        find = f"fakebus why {short(which.transactional_id)}" if which.transactional_id else find
         since = f" for {ago(view.ago_ms(which.since_ms))}" if which.since_ms >= 0 else ""
     yield Cause(
         "open_transaction",
@@ -164,7 +165,7 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
         f"on{since}: {counted(waiting, 'record')} that the group does not see yet, because it "
         "reads committed records only",
         "let its producer commit or abort it; one that has died is aborted after its "
-        "transaction.timeout.ms. Which one: kafka-transactions.sh find-hanging",
+        f"transaction.timeout.ms; more of it: {find}",
         {
             "partitions": [
                 each.facts()

@@ -380,6 +380,10 @@ def test_an_open_transaction_that_holds_readers_of_committed_records_back(ward: 
     assert held["transaction"]["transactional_id"] == "till-7"
     assert held["transaction"]["service"]
     assert "commit or abort" in cause["remedy"]
+    assert "fakebus why till-7" in cause["remedy"]
+    told = ward.explain("till-7")
+    assert (told["transactional_id"], told["well"]) == ("till-7", False)
+    assert told["causes"][0]["evidence"]["waiting_groups"] == ["waits"]
     assert ward.stays_well("sees-all")["lag"] == 0
     producer.commit_transaction(WAIT_SECONDS)
     assert ward.stays_well("waits")["lag"] == 0

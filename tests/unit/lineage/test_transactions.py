@@ -18,6 +18,7 @@ from fakebus.broker.transactions.state import ProducerIdAndEpoch
 from fakebus.broker.transactions.writing import TransactionalWrite, commit_offsets
 from fakebus.errors import ErrorCode
 from fakebus.lineage.place import FlowError
+from fakebus.lineage.why.transaction_view import explain_transaction
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
@@ -248,6 +249,34 @@ async def test_a_record_behind_an_open_transaction_waits_for_its_end(played: Pla
         )
     await shop.end()
     assert (await played.state(behind, "billing"))["state"] == "waiting"
+
+
+async def test_a_transactional_id_tells_what_it_holds_back_and_for_whom(played: Played) -> None:
+    assert await explain_transaction(played.bus.broker, played.bus.lineage, "shop") is None
+    shop = await Worker(played, "shop").begin()
+    found = await explain_transaction(played.bus.broker, played.bus.lineage, "shop")
+    assert found is not None
+    assert (found["state"], found["well"], found["causes"]) == ("Empty", True, [])
+    committed = await played.write("web", "orders")
+    await shop.write("orders")
+    await played.handle("billing", committed, "invoices")
+    await shop.give_offsets(orders=1)
+
+    found = await explain_transaction(played.bus.broker, played.bus.lineage, "shop")
+    assert found is not None
+    [cause] = found["causes"]
+    assert (found["state"], found["well"], cause["code"]) == ("Ongoing", False, "open_transaction")
+    assert cause["text"].startswith(
+        "the transaction of shop (client producer, service shop) has been open for "
+    )
+    assert cause["text"].endswith(
+        " and holds back orders[0] from offset 1 on: readers of committed records do not see what "
+        "is there; 1 group can read no further: billing; it is to commit offsets of shop"
+    )
+    assert "transaction.timeout.ms" in cause["remedy"]
+    held = {"topic": "orders", "partition": 0, "first_offset": 1, "end_offset": 2}
+    assert cause["evidence"]["partitions"] == [held]
+    assert cause["evidence"]["waiting_groups"] == ["billing"]
 
 
 @pytest.mark.parametrize(
