@@ -24,6 +24,19 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def duration(seconds: float) -> str:
+    """Return a span of time for people: what is small beside it is left out."""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_000 else f"{seconds / 86_400:.0f} d"
+
+
 def json_mistake(error: Exception) -> str:
     """Return what Python says of a text that is no JSON, but not how it is configured."""
     text = str(error)

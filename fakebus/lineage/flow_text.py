@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from fakebus.wording import counted
+from fakebus.wording import counted, duration
 
 _MOST_RIVALS = 5
 """Possible causes of a record that are drawn."""
@@ -56,6 +56,10 @@ class FlowTree:
     def __init__(self, flow: Mapping[str, Any]) -> None:
         self._records = {each["record"]: each for each in flow["records"]}
         self._asked = flow["asked"]
+        # Only a bus knows who wrote when, and by whom it was read; and not of too many records.
+        is_of_bus = any(each.get("written_at_ms") is not None for each in flow["records"])
+        is_cut = any("states in groups" in each for each in flow.get("left_out", ()))
+        self._tells_groups = is_of_bus and not is_cut
         self._effects: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._causes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for edge in flow["edges"]:
@@ -101,15 +105,19 @@ class FlowTree:
             if step.again:
                 continue
             bar = step.below + ("│  " if step.effects else "   ")
-            for group in self._records[step.name]["groups"]:
-                yield f"{bar}· {_group(group)}"
+            record = self._records[step.name]
+            yield from (f"{bar}· {_group(group)}" for group in record["groups"])
+            if not record["groups"] and self._tells_groups:
+                yield f"{bar}· no group has ever read {record['topic']}"
             yield from (f"{bar}· {line}" for line in self.possible(step.name))
 
     def _step(self, name: str, edge: Mapping[str, Any] | None) -> str:
         record = self._records[name]
         mark = "  <- asked" if name == self._asked else ""
         known = (
-            "" if edge is None else f"  {edge['evidence']} ({edge['by']}), {edge['delay_ms']:+d} ms"
+            ""
+            if edge is None
+            else f"  {edge['evidence']} ({edge['by']}), {_delay(edge['delay_ms'])}"
         )
         return f"{name}{_what(record)}{known}{mark}"
 
@@ -142,10 +150,15 @@ def _what(record: Mapping[str, Any]) -> str:
     return "".join(f"  {part}" for part in parts if part)
 
 
+def _delay(ms: int) -> str:
+    return f"{'+' if ms >= 0 else ''}{duration(ms / 1000)}"
+
+
 def _group(group: Mapping[str, Any]) -> str:
     who = f" by {group['service']}" if group["service"] else ""
     reason = f": {group['reason']}" if group["reason"] else ""
-    return f"{group['group']} {group['state'].replace('_', ' ')}{who}{reason}"
+    state = ("" if group.get("certain", True) else "perhaps ") + group["state"].replace("_", " ")
+    return f"{group['group']} {state}{who}{reason}"
 
 
 def _timeline(records: list[Mapping[str, Any]]) -> Iterator[str]:

@@ -32,6 +32,7 @@ _MOST = 1000
 _UNTOUCHED = MappingProxyType(
     {
         "state": "waiting",
+        "certain": True,
         "member": "",
         "service": "",
         "fetched_at_ms": None,
@@ -117,7 +118,7 @@ class GroupStates:
                 commits = [each for each in commits if _is_sure(each)]
             state = await self._state(group, place, record, own, commits, known=is_known)
             if unsure and (doubt := _DOUBTS.get(state["state"])):
-                state["reason"] = doubt.format(state["reason"])
+                state |= {"certain": False, "reason": doubt.format(state["reason"])}
             if self.is_past and part is not None and part.state == "open" and not own:
                 state |= {"state": "hidden", "reason": "its transaction was open"}
             if part is not None and own and part.state != "committed":

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from fakebus import wording
 from fakebus.cluster.filters import instant
 from fakebus.escaping import printable, printable_lines
 from fakebus.web.console.addresses import PREFIX, page_url
@@ -109,15 +110,7 @@ def size(value: int | None) -> str:
 
 def duration(seconds: float | None) -> str:
     """Return a span of time for people."""
-    if seconds is None:
-        return NONE
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} d"
+    return NONE if seconds is None else wording.duration(seconds)
 
 
 def time_tag(ms: int | None) -> Markup:

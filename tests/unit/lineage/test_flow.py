@@ -432,6 +432,7 @@ async def test_what_a_group_did_before_the_bus_was_killed_is_not_told_as_skipped
             told = await again.state(record, group)
             assert (group, told["state"]) == (group, state)
             assert ("bus was killed are lost" in told["reason"]) == (group != "late")
+            assert told["certain"] == (group == "late")
         await again.commit("shipping", newest)
         told = await again.state(newest, "shipping")
         assert (told["state"], "lost" in told["reason"]) == ("skipped", False)

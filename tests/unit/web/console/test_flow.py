@@ -118,7 +118,7 @@ def record(offset: int, at_ms: int, groups: list[dict[str, object]]) -> dict[str
 
 
 def test_work_is_drawn_from_its_beginning_to_its_end_in_the_lane_of_who_did_it() -> None:
-    work = {"group": "g", "service": "billing", "state": "handled", "reason": ""}
+    work = {"group": "g", "service": "billing", "state": "handled", "certain": True, "reason": ""}
     times = [{"fetched_at_ms": 25, "committed_at_ms": 50}, {"fetched_at_ms": 75}]
     groups = [{**work, "committed_at_ms": None, **each} for each in times]
     drawing = waterfall({"records": [record(0, 0, groups), record(1, 100, [])], "edges": []})
@@ -173,6 +173,7 @@ def test_a_record_tells_where_it_comes_from_and_what_became_of_it(
         ),
         (
             {"groups": [{"group": f"g {HOSTILE}", "state": "unreadable", "reason": HOSTILE,
+                         "certain": True,
                          "fetched_at_ms": 1, "committed_at_ms": None, "attempts": 3}]},
             "Poison for g <script>alert(1)</script>\\u202e: <script>alert(1)</script>\\u202e",
         ),
