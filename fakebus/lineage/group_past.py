@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.notes import IS_WHERE_A_READER_BEGINS
@@ -41,7 +42,7 @@ class GroupPast:
 
     members: Sequence[PastMember]
     committed: Mapping[TopicPartition, PastCommit]
-    """Of partitions that it had committed something for."""
+    """Of partitions that it had committed something for; a share group all that comes before."""
 
 
 async def group_past(
@@ -63,6 +64,8 @@ async def group_past(
         if notes:
             newest = max(notes)
             committed[place] = PastCommit(offset=newest.last + 1, at_ms=newest.at_ms)
+        elif (done := await _acknowledged(lineage, group, place, at_ms)) is not None:
+            committed[place] = done
     return GroupPast(members=await _members(lineage, group, at_ms), committed=committed)
 
 
@@ -73,6 +76,20 @@ async def _newest(
     most = 1 if verb == "committed" else _MOST_LOOK_UPS
     notes = await lineage.store.notes_of_group(group, (verb,), most, *place, at_ms)
     return next((note for note in notes if IS_WHERE_A_READER_BEGINS not in note.detail), None)
+
+
+async def _acknowledged(
+    lineage: Lineage, group: str, place: TopicPartition, at_ms: int
+) -> PastCommit | None:
+    """Return up to where a share group had acknowledged all, as far back as that is noted."""
+    verbs = ("acknowledged",)
+    notes = await lineage.store.notes_of_group(group, verbs, _MOST_NOTES, *place, at_ms)
+    end, since_ms = -1, -1
+    for note in sorted(notes, key=attrgetter("first")):
+        if -1 < end < note.first:
+            break
+        end, since_ms = max(end, note.last + 1), max(since_ms, note.at_ms)
+    return PastCommit(offset=end, at_ms=since_ms) if notes else None
 
 
 async def _members(lineage: Lineage, group: str, at_ms: int) -> list[PastMember]:
