@@ -208,6 +208,6 @@ def test_what_was_acknowledged_survives_the_kill_of_the_broker(
         )
 
         java.close()
-    assert_same(
-        sorted((row["value"], row["deliveries"]) for row in read), [("value-1", 2), ("value-3", 2)]
-    )
+    # The client asks ahead: what it has released it may have been given again before the kill.
+    assert_same(sorted(row["value"] for row in read), ["value-1", "value-3"])
+    assert_same({row["deliveries"] >= 2 for row in read}, {True})
