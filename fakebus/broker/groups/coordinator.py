@@ -378,10 +378,13 @@ class GroupCoordinator:
 
     def admit_offsets(self, commit: OffsetCommit) -> tuple[list[ErrorCode | None], list[OffsetRow]]:
         """Return what speaks against each offset of a transaction, and the others to keep."""
-        if not commit.group_id:
-            return [ErrorCode.INVALID_GROUP_ID] * len(commit.offsets), []
-        self.history.reached(commit.group_id)
+        if commit.group_id:
+            self.history.reached(commit.group_id)
         return self._offset_requests.admit(commit)
+
+    def found_group(self, group_id: str) -> None:
+        """Make a group that has no members, unless there is one of the name."""
+        self._groups.get_or_create(group_id)
 
     def store_offsets(
         self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC

@@ -84,10 +84,15 @@ class OffsetRequests:
         return errors, rows
 
     def _admit(self, commit: OffsetCommit) -> tuple[Group | None, ErrorCode]:
+        if commit.transactional and not commit.group_id:
+            return None, ErrorCode.INVALID_GROUP_ID
         group = self._groups.get(commit.group_id)
         if group is None:
             if commit.generation_id >= 0:
                 return None, ErrorCode.GROUP_ID_NOT_FOUND
+            if commit.transactional:
+                # The transaction founds it, unless that is refused.
+                return None, ErrorCode.NONE
             group = self._groups.get_or_create(commit.group_id)
         error = group.check_commit(commit)
         if error is ErrorCode.NONE:

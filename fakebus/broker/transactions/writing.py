@@ -152,6 +152,8 @@ def commit_offsets(
         code = error.error_code
         then([each if each in _BEFORE_THE_TRANSACTION else code for each in errors])
         return
+    if commit.generation_id < 0:
+        coordinator.groups.found_group(commit.group_id)
     if not rows:
         then([error or ErrorCode.NONE for error in errors])
         return

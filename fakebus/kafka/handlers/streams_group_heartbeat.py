@@ -10,7 +10,6 @@ Behaviour:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -41,8 +40,6 @@ from fakebus.protocol.messages import (
     TopicInfo,
 )
 from fakebus.protocol.messages import Status as WireStatus
-
-logger = logging.getLogger("fakebus.broker.groups")
 
 
 @handles(

@@ -188,6 +188,22 @@ async def test_a_producer_is_known_before_the_member_that_its_offsets_come_from(
     assert await producer.commit_offset("g", 5, **member) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
     assert await producer.commit_offset("g", 5, nothing) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert await producer.commit_offset("", 5) is ErrorCode.INVALID_GROUP_ID
+    assert await producer.commit_offset("", 5, nothing) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_a_transaction_founds_the_group_of_its_offsets_unless_it_is_refused(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    def found() -> list[str]:
+        return [each.group_id for each in broker.group_coordinator.list_groups()]
+
+    name, producer.name = producer.name, "somebody else"
+    assert await producer.commit_offset("g", 5) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert found() == []
+
+    producer.name = name
+    assert await producer.commit_offset("g", 5) is ErrorCode.NONE
+    assert found() == ["g"]
 
 
 async def test_offsets_of_a_topic_that_was_deleted_meanwhile_are_not_committed(
