@@ -16,6 +16,11 @@ from fakebus.real_time import monotonic
 _LONG_S = 0.02
 """A look that takes longer is not taken again."""
 _LOOK_EVERY_S = 60.0
+_OF_ALL_EVERY = 10
+"""Which of these looks is one at all objects."""
+_FULL_AFTER = 500
+"""Smaller collections behind which there is a full one also while clients wait. Ten, as Python has
+it, come with a few dozen large answers."""
 _IDLE_S = 0.02
 """Of a processor in a second: nobody waits for the loop."""
 
@@ -29,14 +34,14 @@ class Collections:
 
     def __init__(self) -> None:
         self._began = 0.0
-        self._leaves_out = False
+        self._looks = 0
 
     def begin(self) -> None:
         """Look at nothing that is there by now, and seldom at what comes."""
         gc.freeze()
         # Consumers that wait keep many objects alive, and the default threshold would have them
         # all visited for every few requests.
-        gc.set_threshold(20_000, 10, 10)
+        gc.set_threshold(20_000, 10, _FULL_AFTER)
         gc.callbacks.append(self.collected)
         gc.enable()
 
@@ -48,16 +53,16 @@ class Collections:
             self._began = monotonic()
         elif monotonic() - self._began > _LONG_S:
             gc.freeze()
-            self._leaves_out = True
 
-    async def look_at_all(self) -> None:
-        """Look at what was left out whenever nobody asks anything, for ever."""
+    async def look(self) -> None:
+        """Collect what there is when nobody asks anything, for ever."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             used = time.thread_time()
             await asyncio.sleep(1)
-            if self._leaves_out and time.thread_time() - used < _IDLE_S:
+            if time.thread_time() - used > _IDLE_S or not gc.get_count()[2]:
+                continue
+            self._looks += 1
+            if not self._looks % _OF_ALL_EVERY:
                 gc.unfreeze()
-                gc.collect()
-                gc.freeze()
-                self._leaves_out = False
+            gc.collect()

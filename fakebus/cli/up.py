@@ -137,7 +137,7 @@ async def _serve(settings: Settings) -> None:
         print_lines(*bus.secure.description(bus.bootstrap_servers))
     collections = Collections()
     collections.begin()
-    looking = asyncio.ensure_future(collections.look_at_all())
+    looking = asyncio.ensure_future(collections.look())
     try:
         await stop.wait()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -52,23 +53,28 @@ def test_what_a_long_collection_has_found_in_use_is_not_looked_at_again(
     assert collector.collect(collections, 0.03) == ["freeze"]
 
 
-async def test_what_was_left_out_is_looked_at_when_nobody_asks_anything(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("uses_s", "smaller", "done"),
+    [(0.5, 1, {}), (0.001, 0, {}), (0.001, 1, {"collect": 20, "unfreeze": 2})],
+)
+async def test_all_is_looked_at_when_nobody_asks_anything(
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    uses_s: float,
+    smaller: int,
+    done: dict[str, int],
 ) -> None:
-    collections, seconds, use_s = Collections(), 0, 0.0
+    sleeps = 0
 
     async def sleep(_: float) -> None:
-        nonlocal seconds
-        seconds += 1
-        if seconds == 5:
+        nonlocal sleeps
+        sleeps += 1
+        if sleeps > 40:
             raise LookupError
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(time, "thread_time", lambda: seconds * use_s)
-    for uses_s, wanted in ((0.5, []), (0.001, ["unfreeze", "collect", "freeze"])):
-        seconds, use_s = 0, uses_s
-        collector.collect(collections, 0.03)
-        collector.log.clear()
-        with suppress(LookupError):
-            await collections.look_at_all()
-        assert collector.log == wanted
+    monkeypatch.setattr(time, "thread_time", lambda: sleeps * uses_s)
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, smaller))
+    with suppress(LookupError):
+        await Collections().look()
+    assert Counter(collector.log) == done
