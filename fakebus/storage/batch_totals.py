@@ -1,6 +1,6 @@
-"""Totals in the rows of batches: how large all of a log up to a batch are, and how new.
+"""What rows of batches say of others: where they are, how large all up to them are, and how new.
 
-Logs are searched, measured and cut by them, and no CRC covers them: each is held against the row
+Logs are searched, measured and cut by it, and no CRC covers it: each row is held against the one
 before it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from fakebus.storage.damage import Damage
+from fakebus.storage.damage import Damage, other_row
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
 # What compaction has taken out still counts in what follows it, and may have been the newest.
@@ -31,10 +31,27 @@ SELECT id FROM (
 """Finds the first batch whose totals are not those of the one before and its own."""
 
 
-def changed_totals(connection: sqlite3.Connection) -> Damage | None:
-    """Find totals that are not those of the batch before and its own, the first that there are."""
-    found = connection.execute(OTHER_TOTALS).fetchone()
-    return None if found is None else other_totals(*found)
+OUT_OF_PLACE = f"""
+SELECT id FROM batches WHERE id & {MAX_OFFSET} > last_offset OR NOT (
+    EXISTS (SELECT 1 FROM logs WHERE log_id = id >> {OFFSET_BITS})
+    OR EXISTS (SELECT 1 FROM purges WHERE log_id = id >> {OFFSET_BITS})
+) LIMIT 1
+"""  # noqa: S608 - no text from outside
+"""Finds the first batch whose number says that it ends before it begins, or is of no log."""
+
+
+def changed_batch(connection: sqlite3.Connection) -> Damage | None:
+    """Find a batch that its log, or what is before it, knows otherwise, the first that there is."""
+    for row_id in connection.execute(OUT_OF_PLACE):
+        return out_of_place(*row_id)
+    for row_id in connection.execute(OTHER_TOTALS):
+        return other_totals(*row_id)
+    return None
+
+
+def out_of_place(row_id: int) -> Damage:
+    """Return the damage of a batch that is of no log, or ends before it begins."""
+    return other_row("batches", f"id = {row_id}")
 
 
 def other_totals(row_id: int) -> Damage:

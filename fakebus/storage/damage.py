@@ -198,6 +198,7 @@ def sums(tables: Sequence[tuple[str, str, str]] = SUMMED) -> tuple[str, ...]:
 def add_sum_function(connection: sqlite3.Connection) -> None:
     """Let statements of a connection use the sum of a row."""
     connection.create_function("row_sum", -1, _row_sum, deterministic=True)
+    connection.create_function("with_facts_sum", 4, _with_facts_sum, deterministic=True)
 
 
 def _row_sum(*values: object) -> int:
@@ -231,8 +232,16 @@ def facts_of(row: Sequence[Any]) -> dict[str, Any] | None:
         known = facts.pop(_SUM, None)
     except (AttributeError, TypeError, ValueError):
         return None
-    # What earlier versions have written has no sum.
-    return facts if known in (None, _row_sum(*row[:3], json.dumps(facts))) else None
+    return facts if known == _row_sum(*row[:3], json.dumps(facts)) else None
+
+
+def _with_facts_sum(*row: Any) -> str:
+    """Return the facts of a client that an earlier version has written, which may have no sum."""
+    try:
+        facts = json.loads(row[3])
+        return row[3] if _SUM in facts else summed_facts((*row[:3], facts))
+    except (TypeError, ValueError):
+        return row[3]  # type: ignore[no-any-return] # it is told when it is read
 
 
 def changed_row(connection: sqlite3.Connection) -> Damage | None:

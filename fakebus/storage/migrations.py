@@ -219,6 +219,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE notes ADD COLUMN sum INTEGER",
         "ALTER TABLE identities ADD COLUMN sum INTEGER",
         *sums(SUMMED_LATER),
+        """
+        UPDATE lineage_clients
+        SET facts = with_facts_sum(client, first_seen_ms, last_seen_ms, facts)
+        """,
     ),
 )
 

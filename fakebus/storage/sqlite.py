@@ -21,7 +21,13 @@ import aiosqlite
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
 from fakebus.storage import sqlite_snapshots as snapshots
-from fakebus.storage.batch_totals import OTHER_TOTALS, changed_totals, other_totals
+from fakebus.storage.batch_totals import (
+    OTHER_TOTALS,
+    OUT_OF_PLACE,
+    changed_batch,
+    other_totals,
+    out_of_place,
+)
 from fakebus.storage.damage import (
     SCHEMA_KEY,
     Damage,
@@ -331,7 +337,7 @@ def _find_damage(connection: sqlite3.Connection) -> Damage | None:
         return changed_row(connection)
     if place := first_damage(connection):
         return Damage(place)
-    return changed_row(connection) or changed_totals(connection)
+    return changed_row(connection) or changed_batch(connection)
 
 
 async def _check_beside(path: Path) -> None:
@@ -343,6 +349,8 @@ async def _check_beside(path: Path) -> None:
             if found == "ok":
                 for row in await connection.execute_fetchall(OTHER_TOTALS):
                     damage = other_totals(*row)
+                for row in await connection.execute_fetchall(OUT_OF_PLACE):
+                    damage = out_of_place(*row)
             else:
                 damage = Damage(" ".join(found.split()))
         except asyncio.CancelledError:

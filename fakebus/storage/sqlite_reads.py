@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 from fakebus.records.batch import count_sound
@@ -76,13 +77,18 @@ def read_batches(
     """
     rows = _rows(_READ, connection, log_id, from_offset, upto_offset, max_bytes, max_batches)
     batches = list(map(StoredBatch._make, rows))
-    places = damaged_batches(batches)
-    if not places:
+    place = first_damaged(batches)
+    if place is None:
         return batches, ""
-    if places[0]:
-        return batches[: places[0]], ""
+    if place:
+        return batches[:place], ""
     topic, partition = connection.execute(_PARTITION, (log_id,)).fetchone() or ("deleted", log_id)
     return DamagedBatch(batches[:1]), f"{topic}:{partition}"
+
+
+def first_damaged(batches: Sequence[StoredBatch]) -> int | None:
+    """Return the place of the first batch that is damaged, ``None`` if all are sound."""
+    return next(iter(damaged_batches(batches)), None)
 
 
 def read_data(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from fakebus.storage.damage import ChangedRowError, other_row
 from fakebus.storage.interface import KeptRange, LogChange, StoredBatch
 from fakebus.storage.sqlite_purge import CHUNK_BYTES, CHUNK_ROWS, FORGOTTEN, plan_filling
+from fakebus.storage.sqlite_reads import first_damaged
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Transaction
 
 _COPY = """
@@ -94,7 +96,11 @@ def read_kept(
 ) -> list[StoredBatch]:
     """Return the first ``max_batches`` batches of a range, in order."""
     where = (kept.change_id, kept.from_offset, kept.upto_offset, max_batches)
-    return list(map(StoredBatch._make, connection.execute(_KEPT, where)))
+    batches = list(map(StoredBatch._make, connection.execute(_KEPT, where)))
+    if (place := first_damaged(batches)) is not None:
+        which = f"change = {kept.change_id} AND base_offset = {batches[place].base_offset}"
+        raise ChangedRowError(other_row("kept_batches", which))
+    return batches
 
 
 def kept_bytes(connection: sqlite3.Connection) -> dict[int, int]:

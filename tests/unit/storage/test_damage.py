@@ -19,7 +19,7 @@ from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.storage import sqlite_reads
 from fakebus.storage.damage import LogFrames, damaged_batches, is_of_its_row
-from fakebus.storage.interface import OffsetRow, StoredBatch, TopicRow
+from fakebus.storage.interface import KeptRange, LogChange, OffsetRow, StoredBatch, TopicRow
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite import SqliteStorage
 
@@ -387,3 +387,22 @@ async def test_a_large_file_is_looked_through_beside_the_work(
     await storage._check
     await storage.close()
     assert f"{filled} is damaged: " in caplog.text
+
+
+async def test_a_batch_that_was_moved_is_told(filled: Path) -> None:
+    execute(filled, "UPDATE batches SET id = id + (1 << 44) WHERE id & 255 = 2")
+    assert "the row of table batches with id = " in await told(filled)
+
+
+async def test_a_batch_of_a_snapshot_that_has_changed_is_not_gone_back_to(
+    data_file: Path,
+) -> None:
+    await fill(data_file)
+    storage = await SqliteStorage.open(data_file, durable=False)
+    await storage.keep_batches(LogChange(1, 1, 0, 3))
+    await storage.close()
+    execute(data_file, "UPDATE kept_batches SET data = CAST(substr(data, 1, 68) || x'07' AS BLOB)")
+    storage = await SqliteStorage.open(data_file)
+    with pytest.raises(StorageError, match="the row of table kept_batches with change = 1 AND"):
+        await storage.read_kept(KeptRange(0, 3, 1), 9)
+    await storage.close()
