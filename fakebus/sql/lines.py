@@ -14,12 +14,15 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
+from fakebus.schemas.framing import HEADER_SIZE
+from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import SchemaSource, decode
 
 PART_BYTES = 16 * 1024 * 1024
 _USUAL_BYTES = 1024 * 1024
 _MOST_WAITING = 2
 """Parts that are written and not yet loaded."""
+_MOST_DECODERS = 1000
 
 Headers = Sequence[tuple[str, bytes | None]]
 Load = Callable[[Path, int], None]
@@ -42,6 +45,8 @@ class TopicLines:
         self.topic = topic
         self._path = path
         self._schemas = None if schemas is None else cache(schemas)
+        self._decoders: dict[bytes, Callable[[bytes], object]] = {}
+        """By what values with a schema begin with, of those that have been decoded."""
         self._load = load
         self._lines: list[str] = []
         self._size = 0
@@ -91,9 +96,17 @@ class TopicLines:
                 return f',"v":{encode_basestring(value.decode())}'
             except UnicodeDecodeError:
                 pass
+        head = value[:HEADER_SIZE]
+        if head in self._decoders:
+            try:
+                return f',"d":{_json(self._decoders[head](value[HEADER_SIZE:]))}'
+            except SchemaDataError:
+                pass
         found = decode(value, self._schemas, topic=self.topic)
         if found.format == "binary" or (found.schema is None and found.schema_id is not None):
             return f',"u":{encode_basestring(base64.b64encode(value).decode())}'
+        if found.schema is not None and len(self._decoders) < _MOST_DECODERS:
+            self._decoders[head] = found.schema.parsed.decode
         return f',"d":{_json(found.data)}'
 
     def _hand_over(self) -> None:
@@ -132,7 +145,16 @@ def _plain(data: object) -> str:
     return str(data)
 
 
-_json = json.JSONEncoder(ensure_ascii=False, default=_plain, check_circular=False).encode
+def _encoder() -> Callable[[object], str]:
+    """Return what makes JSON of data; an encoder of json makes one for each of millions."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(ensure_ascii=False, default=_plain, check_circular=False).encode
+    encode = make(None, _plain, encode_basestring, None, ":", ",", False, False, True)
+    return lambda data: "".join(encode(data, 0))
+
+
+_json = _encoder()
 
 
 def _headers(headers: Headers) -> str:

@@ -20,7 +20,7 @@ _LINES = (
     "columns={p: 'INTEGER', o: 'BIGINT', t: 'BIGINT', k: 'VARCHAR', h: 'MAP(VARCHAR, VARCHAR)', "
     "v: 'VARCHAR', d: 'JSON', u: 'VARCHAR'}, format='newline_delimited'"
 )
-_VALUE = "CASE WHEN v IS NULL THEN d WHEN json_valid(v) THEN v::JSON ELSE to_json(v) END"
+_VALUE = "CASE WHEN v IS NULL THEN d ELSE coalesce(try_cast(v AS JSON), to_json(v)) END"
 
 _OWN = 'p AS partition, o AS "offset", epoch_ms(nullif(t, -1)) AS time, k AS key, h AS headers'
 
@@ -75,16 +75,16 @@ class TopicTable:
 
     def _structure(self, first: int = 0) -> _Structure:
         table = f"FROM {self._name} WHERE rowid >= {first}"
-        [(others, undecoded)] = self._connection.execute(
+        [(others, undecoded, of_objects)] = self._connection.execute(
             f"SELECT count(*) FILTER (NOT {_IS_OBJECT} AND json_type(v) <> 'NULL'), "
-            f"count(u) {table}"
+            f"count(u), json_group_structure(v) {table}"
         ).fetchall()
-        kinds = ["v", "NULL::JSON"]
+        of_others: str | None = None
         if others:
             kinds = [f"CASE WHEN {each} THEN v END" for each in (_IS_OBJECT, f"NOT {_IS_OBJECT}")]
-        [(of_objects, of_others)] = self._connection.execute(
-            f"SELECT {', '.join(f'json_group_structure({each})' for each in kinds)} {table}"
-        ).fetchall()
+            [(of_objects, of_others)] = self._connection.execute(
+                f"SELECT {', '.join(f'json_group_structure({each})' for each in kinds)} {table}"
+            ).fetchall()
         return _Structure(of_objects, of_others, others > 0, undecoded > 0)
 
     def _whole_structure(self) -> _Structure:
