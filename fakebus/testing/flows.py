@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import NotOnThisCluster
@@ -15,6 +15,9 @@ from fakebus.lineage.links import HINTED
 from fakebus.lineage.place import Place
 from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.naming import Namespace
+
+if TYPE_CHECKING:
+    from fakebus.lineage.header_flow import HeaderFlows
 
 _DONE = ("handled", "not_subscribed")
 LOOK_AGAIN_S = 0.05
@@ -54,6 +57,12 @@ async def flow(test: View, event: Event | str, *, depth: int | None = None) -> d
     if not test.cluster.is_external:
         found: dict[str, Any] = await test.cluster.flows().of_record(name, depth)
         return found
+    flows, place = await _by_headers(test, name)
+    return await flows.of(name, [place], depth)
+
+
+async def _by_headers(test: View, name: str) -> tuple[HeaderFlows, Place]:
+    """Return what headers of events since the test began tell, and the place of one of them."""
     # Who runs on a bus of our own does not need it.
     from fakebus.cluster.header_flows import flows_among
     from fakebus.lineage.place import FlowError
@@ -62,7 +71,7 @@ async def flow(test: View, event: Event | str, *, depth: int | None = None) -> d
     place = next((place for place in flows.places() if str(place) == name), None)
     if place is None:
         raise FlowError(f"there is no record {name!r} since the test began")
-    return await flows.of(name, [place], depth)
+    return flows, place
 
 
 async def assert_no_unhandled(
@@ -157,6 +166,21 @@ class Effects:
                 told = told or "nothing that is known"
                 self._others.append(f"  {event.name} was caused by {told}")
         return [*sure, *possible]
+
+    async def check(self) -> None:
+        """Make sure that an effect could have been told.
+
+        Raises:
+            NotOnThisCluster: the cluster is an external one, and the event says no id of itself.
+        """
+        if not self._test.cluster.is_external:
+            return
+        flows, place = await _by_headers(self._test, self._cause)
+        if not await flows.identities_of(*place):
+            raise NotOnThisCluster(
+                f"{self._cause} says no id of itself in its headers, such as ce_id or traceparent, "
+                "by which effects could be told here; only a bus of our own sees what caused them"
+            )
 
     def report(self) -> str:
         """Return lines that say what has caused the events that it has not."""

@@ -236,11 +236,14 @@ class Observer:
         Raises:
             AssertionError: none came; the message shows the nearest records and why they
                 do not match.
+            NotOnThisCluster: an external cluster, where no header could tell the cause.
         """
         wanted = Wanted(match=match, key=key, headers=headers)
         effects = None if caused_by is None else Effects(self, caused_by)
         event = await self._wait_for(topic, wanted, timeout, effects)
         if event is None:
+            if effects is not None:
+                await effects.check()
             report = await self._report(topic, wanted, timeout)
             raise AssertionError(report if effects is None else report + effects.report())
         return event

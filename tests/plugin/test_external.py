@@ -92,6 +92,23 @@ def test_wrong(fakebus):
     assert elsewhere.emitted() == []
 
 
+def test_causes_are_told_by_headers_and_what_they_cannot_tell_is_refused(
+    elsewhere: TestBus,
+) -> None:
+    with ExternalBus(elsewhere.bootstrap_servers, "") as external, external.test() as bus:
+        order = bus.publish("caused-orders", {}, headers={"ce_id": "order-1"})
+        invoice = bus.publish("caused-invoices", {}, headers={"ce_causationid": "order-1"})
+        assert bus.expect("caused-invoices", caused_by=order) == invoice
+        [edge] = bus.flow(order)["edges"]
+        assert (edge["to"], edge["evidence"]) == (invoice.name, "stated")
+        with pytest.raises(NotOnThisCluster, match="says no id of itself in its headers"):
+            bus.expect("caused-invoices", caused_by=bus.publish("caused-orders", {}), timeout=0)
+        with pytest.raises(AssertionError, match="was caused by nothing that is known"):
+            bus.expect("caused-orders", caused_by=order, timeout=0)
+        with pytest.raises(NotOnThisCluster, match="only a bus of our own knows"):
+            bus.assert_no_unhandled()
+
+
 def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
     with ExternalBus(elsewhere.bootstrap_servers, "") as external:
         with external.test() as bus:
