@@ -39,6 +39,7 @@ PACK_VERSION = 2
 _FROZEN_VERSION = 1
 """Of packs whose relative times became instants when they were made."""
 MAX_UNPACKED_BYTES = 2 << 30
+_SURELY_UNPACKED_BYTES = 256 << 20
 _FORMAT = "fakebus-pack"
 _KEY_FRAMED = 1
 _VALUE_FRAMED = 2
@@ -200,9 +201,15 @@ def _body(path: Path) -> Any:
     if not isinstance(packed, bytes) or hashlib.sha256(packed).hexdigest() != outer.get("sha256"):
         raise _broken(path, "its checksum is wrong")
     try:
-        return msgpack.unpackb(decompress(Codec.ZSTD, packed, MAX_UNPACKED_BYTES))
+        return msgpack.unpackb(decompress(Codec.ZSTD, packed, max_unpacked_bytes(len(packed))))
     except (FakebusError, ValueError) as error:
-        raise _broken(path, str(error)) from None
+        # Of what is nested too deeply msgpack says nothing.
+        raise _broken(path, str(error) or "it is nested too deeply") from None
+
+
+def max_unpacked_bytes(packed_bytes: int) -> int:
+    """Return how large the content of a pack may be; no set is a thousand times as large."""
+    return min(MAX_UNPACKED_BYTES, max(_SURELY_UNPACKED_BYTES, 1000 * packed_bytes))
 
 
 def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureSet:

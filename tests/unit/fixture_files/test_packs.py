@@ -15,7 +15,7 @@ from fakebus.cli.main import run
 from fakebus.clock import SystemClock
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.packs import Loads, write_pack
+from fakebus.fixture_files.packs import Loads, max_unpacked_bytes, write_pack
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
@@ -362,3 +362,18 @@ def test_only_a_pack_is_overwritten(
         assert run(["fixtures", "pack", str(root), "-o", str(tmp_path / name)]) == 2
         assert name in capsys.readouterr().err
     assert mine.read_bytes() == msgpack.packb({"format": "mine"})
+
+
+def test_a_small_pack_does_not_become_gigabytes(pack: Path) -> None:
+    assert max_unpacked_bytes(1000) == 256 << 20
+    assert max_unpacked_bytes(1 << 20) == 1000 << 20
+    assert max_unpacked_bytes(1 << 30) == 2 << 30
+    for body, reason in (
+        (bytes((256 << 20) + 1), "unpack to more"),
+        (b"\x91" * 100_000 + b"\xc0", "it is nested too deeply"),
+    ):
+        packed = bytes(compress(Codec.ZSTD, body))
+        digest = hashlib.sha256(packed).hexdigest()
+        pack.write_bytes(changed(pack.read_bytes(), body=packed, sha256=digest))
+        (problem,) = check_fixtures(pack, now_ms=NOW_MS)
+        assert reason in problem.message
