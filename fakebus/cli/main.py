@@ -116,6 +116,14 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 
@@ -145,10 +153,21 @@ def run(arguments: Sequence[str]) -> int:
         abandon_output()
         return EXIT_FAILED_CHECK if chosen in _CHECKS else EXIT_OK
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENAMETOOLONG:
+            name = printable(f"{error.filename:.100}")
+            print_text(f"fakebus: the path {name}… cannot be used: {error.strerror}", error=True)
+        elif error.errno == errno.ENOSPC:
+            abandon_output()
+            print_text("fakebus: the output cannot be written: the disk is full", error=True)
+        else:
             raise
-        abandon_output()
-        print_text("fakebus: the output cannot be written: the disk is full", error=True)
+        return EXIT_BAD_INPUT
+    except UnicodeEncodeError:
+        # Paths may have any bytes; names of topics, groups and snapshots are texts.
+        word = next((word for word in arguments if not _is_text(word)), None)
+        if word is None:
+            raise
+        print_text(f"fakebus: {word!r:.100} is not UTF-8, as names are", error=True)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_OK

@@ -250,3 +250,13 @@ def test_without_a_standard_output_what_is_printed_goes_nowhere(
         main()
     assert ended.value.code == 0
     sys.stdout.close()
+
+
+def test_a_path_or_name_that_no_system_takes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["fixtures", "lock", "x" * 5000, "--check"]) == 2
+    assert "… cannot be used: File name too long" in capsys.readouterr().err
+    assert run(["snapshot", "save", "\udcff"]) == 2
+    assert r"'\udcff' is not UTF-8" in capsys.readouterr().err
