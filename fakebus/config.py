@@ -195,7 +195,7 @@ _LISTS = ("assignments", "paths")
 _PROTOCOL = "http/protobuf"
 _TRACES = "/v1/traces"
 _OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_MOST_BROKERS = 20
+MOST_BROKERS = 20
 """Kinds that are separated by commas in the environment only."""
 
 
@@ -433,5 +433,5 @@ def _check(settings: Settings) -> None:
             f"there are {len(settings.kafka)} Kafka listeners and {len(settings.advertise)} "
             "advertised addresses; give one for each listener, or a single one for all"
         )
-    if not 1 <= settings.brokers <= _MOST_BROKERS:
-        raise ConfigError(f"--brokers {settings.brokers}: it is 1 to {_MOST_BROKERS}")
+    if not 1 <= settings.brokers <= MOST_BROKERS:
+        raise ConfigError(f"--brokers {settings.brokers}: it is 1 to {MOST_BROKERS}")

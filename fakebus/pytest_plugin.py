@@ -198,15 +198,15 @@ def _isolation(value: Any) -> str | None:
     return value or None
 
 
-def _count(name: str, value: Any) -> int | None:
+def _count(name: str, value: Any, most: int = _MOST) -> int | None:
     if value is None or value == "":
         return None
     try:
         count = 0 if isinstance(value, bool | float) else int(value)
     except (TypeError, ValueError):
         count = 0
-    if not 1 <= count <= _MOST:
-        raise pytest.UsageError(f"{name} is a whole number from 1 to {_MOST}, not {value!r}")
+    if not 1 <= count <= most:
+        raise pytest.UsageError(f"{name} is a whole number from 1 to {most}, not {value!r:.80}")
     return count
 
 
@@ -262,7 +262,7 @@ def fixture_directories(config: pytest.Config, item: pytest.Item) -> list[Path]:
 @pytest.fixture(scope="session")
 def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     """Settings of the session's bus; override it to change more than the options can."""
-    from fakebus.config import parse_assignments
+    from fakebus.config import MOST_BROKERS, parse_assignments
     from fakebus.testing.embedded_bus import bus_settings
 
     option = pytestconfig.getoption
@@ -274,7 +274,7 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
         return bus_settings(
             fixtures=_session_fixtures(pytestconfig),
             partitions=_count("partitions", partitions),
-            brokers=_count("brokers", brokers) or 1,
+            brokers=_count("brokers", brokers, MOST_BROKERS) or 1,
             configs=parse_assignments(
                 [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
             ),

@@ -116,6 +116,20 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _problem_outside(error: OSError | UnicodeEncodeError, arguments: Sequence[str]) -> str | None:
+    """Return what the system or the words of the command have brought about."""
+    if isinstance(error, UnicodeEncodeError):
+        # Paths may have any bytes; names of topics, groups and snapshots are texts.
+        words = (word for word in arguments if not _is_text(word))
+        return next((f"{word!r:.100} is not UTF-8, as names are" for word in words), None)
+    if error.errno == errno.ENAMETOOLONG:
+        return f"the path {str(error.filename)[:100]}… cannot be used: {error.strerror}"
+    if error.errno == errno.ENOSPC:
+        abandon_output()
+        return "the output cannot be written: the disk is full"
+    return None
+
+
 def _is_text(word: str) -> bool:
     try:
         word.encode()
@@ -152,22 +166,11 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of our output has gone, as in `fakebus tail … | head`.
         abandon_output()
         return EXIT_FAILED_CHECK if chosen in _CHECKS else EXIT_OK
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            name = printable(f"{error.filename:.100}")
-            print_text(f"fakebus: the path {name}… cannot be used: {error.strerror}", error=True)
-        elif error.errno == errno.ENOSPC:
-            abandon_output()
-            print_text("fakebus: the output cannot be written: the disk is full", error=True)
-        else:
+    except (OSError, UnicodeEncodeError) as error:
+        told = _problem_outside(error, arguments)
+        if told is None:
             raise
-        return EXIT_BAD_INPUT
-    except UnicodeEncodeError:
-        # Paths may have any bytes; names of topics, groups and snapshots are texts.
-        word = next((word for word in arguments if not _is_text(word)), None)
-        if word is None:
-            raise
-        print_text(f"fakebus: {word!r:.100} is not UTF-8, as names are", error=True)
+        print_text(f"fakebus: {told}", error=True)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_OK

@@ -26,7 +26,7 @@ MAX_SCHEMA_BYTES = 1 << 20
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|git@")
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|git@")
 NOT_FETCHED = "nothing is fetched: download it, or bring it by git or pip, and write its path"
 """Hint where a path is wanted and :func:`is_remote`."""
 
@@ -202,7 +202,9 @@ def not_a_directory(root: Path) -> tuple[Position, str, str]:
         message = f"{root} is a file; a fixture set is a directory with a file {ROOT_FILE}"
         return Position(str(root)), message, f"write {root.parent}"
     message = f"there is no directory {root}"
-    return Position(str(root / ROOT_FILE)), message, f"create it with a file {ROOT_FILE}"
+    # A path has lost one of the slashes of a URL.
+    hint = NOT_FETCHED if is_remote(str(root)) else f"create it with a file {ROOT_FILE}"
+    return Position(str(root / ROOT_FILE)), message, hint
 
 
 def files_below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -85,7 +85,8 @@ def test_needs(fakebus): pass
     [
         ("fakebus_isolation = undo", "isolation is one of rollback"),
         ("fakebus_partitions = many", "partitions is a whole number from 1 to 10000, not 'many'"),
-        ("fakebus_brokers = 0", "brokers is a whole number from 1 to 10000, not '0'"),
+        ("fakebus_brokers = 0", "brokers is a whole number from 1 to 20, not '0'"),
+        ("fakebus_brokers = 21", "brokers is a whole number from 1 to 20, not '21'"),
         ("fakebus_set = num.partitions", "num.partitions"),
     ],
 )

@@ -760,3 +760,8 @@ def test_a_home_directory_is_told_to_be_written_out(tmp_path: Path) -> None:
     (tmp_path / "fakebus.yaml").write_text("version: 1\nuses: [{path: ~/shared}]\n")
     (problem,) = check_fixtures(tmp_path, now_ms=NOW_MS)
     assert "neither ~ nor variables are replaced: write the path out" in str(problem)
+
+
+def test_a_set_on_the_web_is_told_to_be_brought(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fixtures", "check", "https://example.org/set"]) == 1
+    assert "nothing is fetched: download it" in capsys.readouterr().out
