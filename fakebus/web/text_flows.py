@@ -77,8 +77,11 @@ async def _search(
             for part in (event.key, event.value, *(value for _, value in event.headers))
         )
 
+    # Of thousands most may be empty, and each that is looked at takes its time.
     topics = tuple(
-        topic.name for topic in await cluster.topics() if not topic.name.startswith("__")
+        topic.name
+        for topic in await cluster.topics()
+        if topic.records and not topic.name.startswith("__")
     )
     until = None if as_of_ms is None else Position(kind=PositionKind.TIME, number=as_of_ms)
     request = ReadRequest(
