@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -108,6 +109,12 @@ def reachable(address: Address) -> Address:
     return Address(hosts.get(address.host, address.host), address.port)
 
 
+ACCEPTED_AT_ONCE = 64
+"""Clients that are taken in in a turn of the event loop, when thousands come."""
+_MOST_WAITING = 1024
+"""Clients that wait in the kernel to be taken in."""
+
+
 class ListeningPort:
     """Address that clients connect to, taken before any of them is served.
 
@@ -142,7 +149,7 @@ class ListeningPort:
             self._server = await asyncio.get_running_loop().create_server(
                 protocol,
                 *self.address[:2],
-                backlog=1024,
+                backlog=ACCEPTED_AT_ONCE,
                 ssl=ssl_context,
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S if ssl_context else None,
                 start_serving=False,
@@ -162,6 +169,10 @@ class ListeningPort:
             await self._server.start_serving()
         except OSError as error:
             raise self._cannot_listen(error) from error
+        for each in self._server.sockets:
+            # asyncio takes one number for both, and accepts all that wait in one turn.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(each.fileno())) as same:
+                same.listen(_MOST_WAITING)
 
     async def close(self) -> None:
         """Stop listening; connections that were on their way have been made when this returns.

@@ -1,7 +1,8 @@
-"""Clients that connect at the moment when a bus stops."""
+"""Clients that connect at the moment when a bus stops, or hundreds at once."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import warnings
@@ -11,6 +12,7 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
+from fakebus.servers import ACCEPTED_AT_ONCE, ListeningPort
 
 ANY_PORT = Address("127.0.0.1", 0)
 
@@ -33,3 +35,28 @@ def test_a_client_that_comes_while_the_bus_stops_leaves_nothing_open(port_of: st
                 client.close()
         gc.collect()
     assert [str(one.message) for one in caught if "unclosed" in str(one.message)] == []
+
+
+async def test_of_hundreds_that_come_at_once_few_are_taken_in_in_a_turn() -> None:
+    made = 0
+
+    class Client(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal made
+            made += 1
+            transport.abort()  # type: ignore[attr-defined]
+
+    port = ListeningPort(Address("127.0.0.1", 0), "tests", "--port")
+    await port.bind(Client)
+    await port.start()
+    # As many as wait are taken by the kernel, which answers before anybody has accepted them.
+    clients = [socket.create_connection(port.address[:2], timeout=60) for _ in range(300)]
+    most = 0
+    while made < len(clients):
+        before = made
+        await asyncio.sleep(0)
+        most = max(most, made - before)
+    assert most <= ACCEPTED_AT_ONCE
+    for client in clients:
+        client.close()
+    await port.close()
