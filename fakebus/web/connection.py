@@ -22,6 +22,7 @@ HEADERS_TIMEOUT_S = 60.0
 # Subjects are as long as they like, and what is longer gets no answer in JSON.
 _MAX_LINE_BYTES = 64 * 1024
 _MOST_LETTERS = 200
+_IN_OTHER_WORDS = {"Pause on PRI/Upgrade": "HTTP/2 is not spoken here, but HTTP/1.1"}
 _MOST_ORIGINS = 100
 
 
@@ -127,6 +128,7 @@ class HttpConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Return the answer to what is not HTTP; our own failures have been answered before."""
         reason = str(message or exc or "it took too long").partition("\n")[0].rstrip(":")
+        reason = _IN_OTHER_WORDS.get(reason, reason)
         _limited.warning("a request of %s is not HTTP: %r", request.remote, reason[:200])
         response = error_response(status, status, f"HTTP {status}: {reason[:200]}")
         response.force_close()

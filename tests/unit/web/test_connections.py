@@ -40,6 +40,15 @@ def _answer(client: socket.socket) -> tuple[int, dict[str, object] | None]:
     return (int(head.split()[1]) if head else 0), (json.loads(content) if content else None)
 
 
+def test_who_speaks_http_2_at_once_is_told_what_is_spoken_here(bus: FakeBus) -> None:
+    with _open(bus) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        status, answer = _answer(client)
+    assert status == 400
+    assert answer is not None
+    assert "HTTP/1.1" in str(answer["message"])
+
+
 @pytest.mark.parametrize(
     "sent",
     [
