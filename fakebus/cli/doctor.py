@@ -27,7 +27,13 @@ from fakebus.cli.bootstrap import (
     connection_for,
     registry_of,
 )
-from fakebus.cli.diagnosis.clients import ask_bus, ask_why, check_faults, check_missing_topics
+from fakebus.cli.diagnosis.clients import (
+    ask_bus,
+    ask_transaction,
+    ask_why,
+    check_faults,
+    check_missing_topics,
+)
 from fakebus.cli.diagnosis.data import check_data
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import Why, check_group, watched
@@ -132,7 +138,8 @@ def _contents(
     if clients is not None:
         yield from check_missing_topics(clients, names, topics)
     for topic in topics:
-        yield from check_topic(connection, topic)
+        known = registry if clients is not None else None
+        yield from check_topic(connection, topic, partial(ask_transaction, known))
         if topic in names:
             yield from check_clock(connection, topic)
             yield from check_data(connection, topic, registry)

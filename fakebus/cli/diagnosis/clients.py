@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fakebus.cli.diagnosis.finding import Finding, note, problem
+from fakebus.types import TopicPartition
 from fakebus.wording import nearest
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ def ask_bus(registry: RegistryClient | None, path: str) -> Any:
 def ask_why(registry: RegistryClient | None, group: str) -> Any:
     """Return why a group of a bus is stuck; ``None`` if there is no such group."""
     return ask_bus(registry, f"why/{quote(group, safe='')}")
+
+
+def ask_transaction(registry: RegistryClient | None, place: TopicPartition, offset: int) -> str:
+    """Return the transactional id that a record was written under, as far as a bus tells."""
+    record = quote(f"{place.topic}[{place.partition}]@{offset}", safe="")
+    found = ask_bus(registry, f"flow?depth=0&record={record}")
+    told = found["records"][0]["transaction"] if found and found["records"] else None
+    return told["transactional_id"] if told else ""
 
 
 def check_faults(registry: RegistryClient) -> Iterator[Finding]:

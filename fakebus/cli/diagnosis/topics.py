@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
 from fakebus.client.connection import Connection
@@ -24,12 +24,18 @@ def check_count(topics: Sequence[str]) -> Finding:
     )
 
 
-def check_topic(connection: Connection, topic: str) -> Iterator[Finding]:
+def check_topic(
+    connection: Connection,
+    topic: str,
+    transaction_of: Callable[[TopicPartition, int], str] = lambda *_: "",
+) -> Iterator[Finding]:
     """Yield what is to be said of one topic.
 
     Args:
         connection: a cluster that can be reached.
         topic: the name as the user gave it.
+        transaction_of: tells the transactional id that a record was written under; empty where
+            that is not known.
 
     Raises:
         ClientError: the cluster does not answer.
@@ -43,7 +49,7 @@ def check_topic(connection: Connection, topic: str) -> Iterator[Finding]:
         return
     ranges = log_ranges(connection, partitions_of(connection, [topic]))
     yield _records(topic, ranges)
-    yield from _open_transactions(connection, topic, ranges)
+    yield from _open_transactions(connection, topic, ranges, transaction_of)
 
 
 def _records(topic: str, ranges: dict[TopicPartition, LogRange]) -> Finding:
@@ -67,17 +73,25 @@ def _records(topic: str, ranges: dict[TopicPartition, LogRange]) -> Finding:
 
 
 def _open_transactions(
-    connection: Connection, topic: str, ranges: dict[TopicPartition, LogRange]
+    connection: Connection,
+    topic: str,
+    ranges: dict[TopicPartition, LogRange],
+    transaction_of: Callable[[TopicPartition, int], str],
 ) -> Iterator[Finding]:
     stable = stable_ends(connection, ranges)
     held_back = sum(log.end - stable[partition] for partition, log in ranges.items())
     if held_back > 0:
+        place = next(place for place, log in ranges.items() if log.end > stable[place])
+        name = transaction_of(place, stable[place])
+        which = f"the open transaction of {name}" if name else "an open transaction"
+        more = [f"see whose it is, and who waits:  fakebus why {name}"] if name else []
         yield problem(
-            f"topic {topic}: an open transaction holds back {counted(held_back, 'record')}"
+            f"topic {topic}: {which} holds back {counted(held_back, 'record')}"
             " from consumers with isolation.level=read_committed (the default of some clients)",
             "commit or abort the transaction in the producer; the broker aborts it after the "
             "producer's transaction.timeout.ms",
             "or read with isolation.level=read_uncommitted",
+            *more,
         )
 
 
