@@ -14,6 +14,7 @@ from typing import Any
 
 from fakebus.addresses import Address, http_url, parse_address, parse_kafka_address
 from fakebus.errors import ConfigError
+from fakebus.wording import json_mistake
 
 DEFAULT_KAFKA_PORT = 9092
 DEFAULT_BOOTSTRAP_SERVER = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
@@ -196,6 +197,7 @@ _PROTOCOL = "http/protobuf"
 _TRACES = "/v1/traces"
 _OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 MOST_BROKERS = 20
+_LONGEST_PREFIX = 1000
 """Kinds that are separated by commas in the environment only."""
 
 
@@ -383,8 +385,10 @@ def file_layer(
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {json_mistake(error)}") from error
     known = {**settings_table(), **command_settings_table()}
     found: dict[str, Sequence[str]] = {}
     for key, value in content.items():
@@ -413,12 +417,16 @@ def _texts(path: Path, key: str, value: object) -> Sequence[str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_plain, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, object]]:
     """Turn ``{"num": {"partitions": 3}}``, as TOML reads ``num.partitions = 3``, back."""
     found: list[tuple[str, object]] = []
+    if len(prefix) > _LONGEST_PREFIX:
+        raise ConfigError(f"{prefix[:80]}… is no name of a config: it has too many parts")
     for name, value in table.items():
         if isinstance(value, dict):
             found += _flatten(value, f"{prefix}{name}.")

@@ -140,7 +140,10 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({}, {}, "xyzqw = 1\n", "there is no setting 'xyzqw'; there are fixtures, profile"),
         ({}, {}, "data = 'x'\nmemory = true\n", "memory and data exclude each other"),
         ({}, {"FAKEBUS_DATA": "x", "FAKEBUS_MEMORY": "1"}, None, "FAKEBUS_MEMORY and data exclude"),
-        ({}, {}, "kafka = [\n", "not valid TOML"),
+        ({}, {}, "kafka = [\n", "cannot be read as TOML"),
+        ({}, {}, f"brokers = {'1' * 5000}\n", "as TOML: a number has too many digits"),
+        ({}, {}, f"kafka = {'[' * 5000}", "is nested too deeply"),
+        ({}, {}, f"[set]\na{'.a' * 3000} = 1\n", "is no name of a config"),
         ({}, {}, "kafka = {a = 1}\n", "kafka must be a text"),
         ({"brokers": ["0"]}, {}, None, "--brokers 0: it is 1 to 20"),
         ({"brokers": ["x"]}, {}, None, "'x' is not a number"),
@@ -315,3 +318,8 @@ def test_variables_of_opentelemetry_name_a_collector_too(
     tmp_path: Path, environ: dict[str, str], otlp: str | None
 ) -> None:
     assert load_settings({}, environ=environ, directory=tmp_path).otlp == otlp
+
+
+def test_a_list_in_a_file_is_a_list_of_a_config(tmp_path: Path) -> None:
+    (tmp_path / "fakebus.toml").write_text('[set]\nlog.cleanup.policy = ["compact", "delete"]\n')
+    assert load({}, directory=tmp_path).set == {"log.cleanup.policy": "compact,delete"}

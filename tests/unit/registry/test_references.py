@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fakebus.registry import references
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference
 from fakebus.registry.references import MAX_DEPTH
@@ -91,6 +92,18 @@ async def test_a_chain_may_be_long_but_not_endless(registry: Registry) -> None:
     with pytest.raises(RegistryError) as refused:
         await registry.register("s", request("{}", references=(top,)))
     assert refused.value.error_code == 42201
+
+
+async def test_references_lead_to_so_many_schemas_at_most(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "MAX_COUNT", 3)
+    below = tuple(Reference(f"S{number}", f"s{number}", 1) for number in range(4))
+    for one in below:
+        await registry.register(one.subject, request(f'{{"{one.name}":1}}'))
+    await registry.register("few", request("{}", references=below[:3]))
+    with pytest.raises(RegistryError, match="to too many schemas"):
+        await registry.register("many", request("{}", references=below))
 
 
 async def test_references_are_of_the_same_context(registry: Registry) -> None:
