@@ -161,6 +161,13 @@ async def test_read_only_refuses_changes(registry: Registry) -> None:
     await registry.register("s", request(DEFAULTED))
 
 
+async def test_forward_mode_takes_schemas_with_their_ids_only(registry: Registry) -> None:
+    await registry.set_mode(":.__GLOBAL:", "FORWARD")
+    assert await code_of(registry.register("s", request())) == 42205
+    taken = await registry.register("s", request(schema_id=77, version=3))
+    assert (taken.schema_id, taken.version) == (77, 3)
+
+
 async def test_modes_come_from_subject_context_and_default(registry: Registry) -> None:
     assert registry.mode(None) == "READWRITE"
     assert code_of_read(registry.mode, "s") == 40409
