@@ -113,7 +113,11 @@ def record() -> None:
 
 
 def keep(lines: Iterable[str]) -> None:
-    """Write down once what was noted by many processes."""
+    """Write down once what was noted by many processes.
+
+    What is known of a client that no test of a suite has run with stays: some run only where
+    programs are installed.
+    """
     newest: dict[tuple[int, str, str], int] = {}
     for line in lines:
         suite, key, version, software, client_id = json.loads(line)
@@ -121,6 +125,11 @@ def keep(lines: Iterable[str]) -> None:
         if client is not None:
             row = key, client, suite
             newest[row] = max(newest.get(row, 0), version)
+    seen = {(client, suite) for _, client, suite in newest}
+    for line in REQUESTS.read_text(encoding="utf-8").splitlines():
+        name, client, known, suite = line.split("\t")
+        if (client, suite) not in seen:
+            newest[int(ApiKey[name]), client, suite] = int(known)
     REQUESTS.write_text(
         "".join(
             f"{ApiKey(key).name}\t{client}\t{version}\t{suite}\n"

@@ -96,6 +96,25 @@ def test_a_batch_that_belongs_to_no_transaction_is_refused(sides: Sides, version
     sides.compare(scenario)
 
 
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("second", [False, True])
+def test_a_producer_with_a_transaction_that_is_initialized_anew_goes_on(
+    sides: Sides, version: int, *, second: bool
+) -> None:
+    def scenario(side: Side) -> list[Any]:
+        topic = side.new_topic()
+        p = TransactionalProducer(side, 1 + second)
+        told = [p.init(), p.add(topic, 0), p.produce(topic, b"x")]
+        before = p.epoch
+        told += [p.init(version, known=True), p.describe()]
+        for commit in (False, True):
+            told.append(p.end(commit=commit, epoch=before))
+        told += [p.add(topic, 0), p.produce(topic, b"y"), p.describe(), p.end(commit=True)]
+        return [*told, settled(side, p, topic)]
+
+    sides.compare(scenario)
+
+
 @pytest.mark.parametrize("version", range(5))
 def test_groups_are_added(sides: Sides, version: int) -> None:
     def scenario(side: Side) -> list[Any]:

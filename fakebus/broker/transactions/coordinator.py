@@ -360,11 +360,13 @@ class TransactionCoordinator:
         return ended
 
     def _fence(self, state: TransactionState, reason: str) -> Ended:
-        """Abort a transaction with an epoch that no producer is given."""
+        """Abort a transaction, with an epoch that its producer gets if it asks first (KIP-588)."""
         logger.info("the transaction of %s is aborted: %s", state.transactional_id, reason)
         epoch = state.producer_epoch + 1
         following = ProducerIdAndEpoch(state.producer_id, epoch)
-        return self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
+        # The last epoch of all fences only.
+        before = NO_EPOCH if state.is_exhausted else state.producer_epoch
+        return self._finish(state, following, epoch, before, reason=reason, bumps_epoch=True)
 
     def _finish(
         self,

@@ -35,7 +35,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
-from tests.unit.broker.transactions.producer import TransactionalProducer, committed
+from tests.unit.broker.transactions.producer import TIMEOUT_MS, TransactionalProducer, committed
 
 T1 = TopicPartition("t", 1)
 
@@ -297,7 +297,7 @@ async def test_a_transaction_that_takes_too_long_is_aborted_by_the_clock(
     assert broker.partition_log(T0).last_stable_offset == 2
     with pytest.raises(BrokerError) as raised:
         await producer.end(commit=True)
-    assert refused(raised) is ErrorCode.PRODUCER_FENCED
+    assert refused(raised) is ErrorCode.INVALID_TXN_STATE
 
 
 async def test_a_transactional_id_that_nobody_uses_expires(
@@ -515,6 +515,37 @@ async def play(path: Path, steps: list[tuple[str, str]]) -> None:
                 await model.check(broker)
             else:
                 return
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_producer_whose_transaction_took_too_long_goes_on_if_it_asks(
+    broker: Broker, clock: ManualClock, producer: TransactionalProducer, *, anew: bool
+) -> None:
+    transactions = broker.transactions
+    await producer.write(b"too long")
+    before = producer.identity
+    if anew:
+        with pytest.raises(BrokerError, match="is being ended"):
+            await transactions.init_producer_id("p", TIMEOUT_MS, before)
+    else:
+        clock.advance(TIMEOUT_MS / 1000 + 1)
+        await transactions.expire()
+
+    # As of any end that it has not heard of (KIP-890).
+    following = ProducerIdAndEpoch(before.producer_id, before.epoch + 1)
+    assert await transactions.end("p", before, commit=False, bumps_epoch=True) == following
+    with pytest.raises(BrokerError) as refused:
+        await transactions.end("p", before, commit=True, bumps_epoch=True)
+    assert refused.value.error_code is ErrorCode.INVALID_TXN_STATE
+    with pytest.raises(BrokerError) as refused:
+        await transactions.end("p", before, commit=False, bumps_epoch=False)
+    assert refused.value.error_code is ErrorCode.PRODUCER_FENCED
+
+    assert await transactions.init_producer_id("p", TIMEOUT_MS, before) == following
+    producer.identity = following
+    producer.sequences.clear()
+    await producer.write(b"in time")
+    await producer.end(commit=True)
 
 
 async def test_the_longest_timeout_is_that_of_the_config(clock: ManualClock) -> None:
