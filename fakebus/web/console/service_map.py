@@ -11,9 +11,12 @@ from fakebus.catalogue.event_types import EventType, Party
 
 MOST_NODES = 120
 """Services and event types in a drawing."""
-_COLUMN = 260
+_GAP = 48
+"""Between two columns."""
 _ROW = 42
-_BOX = 200
+_NARROWEST, _WIDEST = 72, 220
+"""Boxes of a column, which are as wide as its longest name."""
+_LETTER, _PADDING = 7, 24
 _HEIGHT = 30
 _MARGIN = 12
 _SWEEPS = 4
@@ -59,7 +62,7 @@ class Box:
     node: Node
     x: float
     y: float
-    width: int = _BOX
+    width: int
     height: int = _HEIGHT
 
 
@@ -118,10 +121,13 @@ def service_map(links: Sequence[Link]) -> ServiceMap | None:
     shown = [link for link in links if all(end in nodes for end in link.ends)]
     columns = _ordered(_columns(nodes, shown), shown)
     tallest = max(map(len, columns))
+    widths = [_box_width(column) for column in columns]
+    begins = [_MARGIN + sum(widths[:at]) + at * _GAP for at in range(len(columns))]
     places = {
         node: Box(
             node=node,
-            x=_MARGIN + number * _COLUMN,
+            x=begins[number],
+            width=widths[number],
             y=_MARGIN + (row + (tallest - len(column)) / 2) * _ROW,
         )
         for number, column in enumerate(columns)
@@ -129,12 +135,17 @@ def service_map(links: Sequence[Link]) -> ServiceMap | None:
     }
     everything = {end for link in links for end in link.ends}
     return ServiceMap(
-        width=(len(columns) - 1) * _COLUMN + _BOX + 2 * _MARGIN,
+        width=begins[-1] + widths[-1] + _MARGIN,
         height=tallest * _ROW + 2 * _MARGIN,
         boxes=list(places.values()),
         lines=[Line(link=each, path=_path(*(places[end] for end in each.ends))) for each in shown],
         left_out=len(everything) - len(nodes),
     )
+
+
+def _box_width(column: Iterable[Node]) -> int:
+    longest = max(len(node.name) for node in column)
+    return min(max(longest * _LETTER + _PADDING, _NARROWEST), _WIDEST)
 
 
 def _columns(nodes: Iterable[Node], links: Iterable[Link]) -> list[list[Node]]:
