@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fakebus.fixture_files.functions import MAX_DEPTH
 from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
 
@@ -74,6 +75,9 @@ def _column_mistakes(line: int, names: list[str]) -> Iterator[InputMistake]:
         elif name not in _COLUMNS and not (dot and rest and group in ("value", "headers")):
             message = f"there is no column {quoted(name)}"
             hint = did_you_mean(name, (*_COLUMNS, "value.NAME", "headers.NAME"))
+        elif rest.count(".") >= MAX_DEPTH:
+            message = f"the column {quoted(name)} has more than {MAX_DEPTH} parts"
+            hint = "write events that are so deep as NDJSON"
         elif group == "value" and dot and "value" in names:
             message = 'the columns "value" and "value.NAME" exclude each other'
             hint = "remove one kind"

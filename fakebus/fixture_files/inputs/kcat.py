@@ -61,7 +61,11 @@ def _part(data: object) -> object:
 
 def _base64(data: str) -> str | None:
     """Return bytes that are not UTF-8 as base64; ``None`` for all others."""
-    raw = data.encode("utf-8", "surrogateescape")
+    try:
+        raw = data.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # Half of a surrogate pair stands there as an escape of JSON, which is told later.
+        return None
     try:
         raw.decode()
     except UnicodeDecodeError:

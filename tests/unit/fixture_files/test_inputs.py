@@ -248,6 +248,7 @@ def test_a_dump_of_kcat_may_be_included_and_names_its_topics(write_set: WriteSet
             'dump.kcat:2:1: the time "ts" 99999999999999999 is beyond the year 9999',
         ),
         ('{"payload": 1, "partition": 9}', "dump.kcat:2:1: "),
+        (r'{"payload": "\ud800"}', 'dump.kcat:2:1: "value": the text holds half of a surrogate'),
     ],
 )
 def test_a_mistake_in_a_dump_is_told_with_its_line(
@@ -465,3 +466,9 @@ def test_what_msgpack_cannot_hold_is_told(write_set: WriteSet, data: str, proble
     )
 
     assert problem in found
+
+
+def test_a_column_of_thousands_of_parts_is_told(write_set: WriteSet) -> None:
+    [found] = mistakes(write_set, "orders.csv", f"value{'.a' * 2000}\nx\n")
+    assert found.startswith('orders.csv:1:1: the column "value.a.a.a')
+    assert "has more than 100 parts; write events that are so deep as NDJSON" in found
