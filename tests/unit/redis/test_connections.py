@@ -179,6 +179,17 @@ def test_large_requests_of_many_clients_are_bounded_together(
         _until(lambda: server._budget.used == 0)
 
 
+def test_small_requests_go_on_while_large_ones_take_all_room(
+    bus: BusThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [server] = [each for each in bus.bus.servers if isinstance(each, RedisServer)]
+    with _open(bus) as large, closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as client:
+        large.sendall(b"*2\r\n$4\r\nECHO\r\n$60000000\r\n" + b"x" * 5_000_000)
+        _until(lambda: server._budget.used >= 5_000_000)
+        monkeypatch.setattr(server._budget, "limit", 1_000_000)
+        assert client.ping()
+
+
 def test_requests_wait_for_room_in_their_order() -> None:
     async def run() -> None:
         waiting = WaitingRequests()
