@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from codecs import getincrementaldecoder
 from typing import Any
 
@@ -13,6 +14,7 @@ MOST_LETTERS = 4 << 20
 _MOST_OBJECTS = 500
 """That are given at once."""
 _SPACE = " \t\r\n"
+_BEHIND_SPACE = re.compile(f"[{_SPACE}]*").match
 _LONGEST_WORD = 12
 """More letters than what may be cut off within a word, a number or an escape."""
 
@@ -49,7 +51,7 @@ class JsonStream:
         found: list[dict[str, Any]] = []
         at = 0
         while self._may_have_more and len(found) < _MOST_OBJECTS:
-            at = len(self._text) - len(self._text[at:].lstrip(_SPACE))
+            at = _BEHIND_SPACE(self._text, at).end()  # type: ignore[union-attr] # it always matches
             try:
                 each, at = self._next(at)
             except ValueError:
