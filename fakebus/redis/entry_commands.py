@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import in_turns
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
 from fakebus.redis.call import Call
 from fakebus.redis.entries import EntryId, IdRange
@@ -85,7 +86,8 @@ async def xrange(call: Call) -> Reply:
     ids, count = IdRange.parse(first, last), _count(call.arguments)
     if topic is None:
         return []
-    return [call.entry(each) for each in await call.streams.between(topic, ids, count)]
+    found = await call.streams.between(topic, ids, count)
+    return [call.entry(each) async for each in in_turns(found)]
 
 
 async def xrevrange(call: Call) -> Reply:
@@ -94,7 +96,8 @@ async def xrevrange(call: Call) -> Reply:
     ids, count = IdRange.parse(first, last), _count(call.arguments)
     if topic is None:
         return []
-    return [call.entry(each) for each in await call.streams.last_between(topic, ids, count)]
+    found = await call.streams.last_between(topic, ids, count)
+    return [call.entry(each) async for each in in_turns(found)]
 
 
 def _count(arguments: Arguments) -> int:
@@ -129,7 +132,7 @@ async def xread(call: Call) -> Reply:
             entries = await call.streams.read(topic, since, options.count)
             if entries:
                 call.note("fetched", topic, (each.id for each in entries))
-                found[name] = [call.entry(each) for each in entries]
+                found[name] = [call.entry(each) async for each in in_turns(entries)]
         return found or None
 
     names = [name for name, _, _ in wanted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import in_turns
 from fakebus.redis.call import OK, Call
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Pending, StreamGroup
@@ -158,7 +159,7 @@ async def xreadgroup(call: Call) -> Reply:
                 call.note("fetched", topic, (each.id for each in entries), group_name)
                 if options.no_ack:
                     call.note("acknowledged", topic, (each.id for each in entries), group_name)
-                found[name] = [call.entry(each) for each in entries]
+                found[name] = [call.entry(each) async for each in in_turns(entries)]
         return found or None
 
     names = [name for name, _, _, _ in wanted]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 from fakebus.broker.activity import Origin
@@ -44,8 +43,9 @@ async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
     landscape = await bus_landscape(EmbeddedCluster(call.bus, Origin(front_end="http")), days=days)
     try:
         # Comparing takes its time, which clients need not wait for.
-        found = await asyncio.to_thread(politely, partial(impact_of, landscape, subject, proposal))
-        return found.as_json()
+        return await asyncio.to_thread(
+            politely, lambda: impact_of(landscape, subject, proposal).as_json()
+        )
     except UnknownSubjectError as error:
         raise RequestError(404, str(error), error_code=40401) from None
     except FakebusError as error:

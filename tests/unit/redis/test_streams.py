@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread
+from fakebus.broker import turns as turns_of_the_loop
 from fakebus.errors import StorageError
 from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
@@ -36,6 +37,30 @@ def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]
     [(name, found)] = reply
     assert name == stream.encode()
     return list(found)
+
+
+def test_others_get_turns_while_many_entries_are_told(
+    client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        client.xadd(stream, {"n": number})
+    monkeypatch.setattr(turns_of_the_loop, "SLICE_S", -1.0)
+    passed, turn = 0, turns_of_the_loop.Turnstile.turn
+
+    async def counted(turnstile: turns_of_the_loop.Turnstile) -> None:
+        nonlocal passed
+        passed += 1
+        await turn(turnstile)
+
+    monkeypatch.setattr(turns_of_the_loop.Turnstile, "turn", counted)
+    for read in (
+        lambda: client.xrange(stream),
+        lambda: client.xrevrange(stream),
+        lambda: entries(client.xread({stream: 0}), stream),
+    ):
+        passed = 0
+        assert len(read()) == 20
+        assert passed >= 20
 
 
 def test_entries_come_back_as_they_were_added(client: redis.Redis, stream: str) -> None:
