@@ -39,6 +39,10 @@ def duration(seconds: float) -> str:
 
 def json_mistake(error: Exception) -> str:
     """Return what Python says of a text that is no JSON, but not how it is configured."""
+    if isinstance(error, UnicodeEncodeError):
+        return "a text holds half of a surrogate pair"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} begins no text in UTF-8"
     text = str(error)
     return "a number has too many digits" if "set_int_max_str_digits" in text else text
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 import fakebus
-from fakebus.wording import close_names, counted, nearest
+from fakebus.wording import close_names, counted, json_mistake, nearest
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,23 @@ def test_a_name_that_is_like_no_other_leads_to_what_there_is() -> None:
     assert nearest("orders", ["__consumer_offsets"]) == "there are none at all"
     told = nearest("orders", ["__x", *(f"z{number}" for number in range(9))])
     assert told == "there are z0, z1, z2, z3, z4, z5, z6, z7 and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"1" * 5000, "a number has too many digits"),
+        (b'{"a": "\xff"}', "byte 7 begins no text in UTF-8"),
+        (b"[1, 2", "Expecting ',' delimiter: line 1 column 6 (char 5)"),
+    ],
+)
+def test_what_is_no_json_is_told_without_advice_on_python(text: bytes, told: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - which one is the point
+        json.loads(text)
+    assert json_mistake(caught.value) == told
+
+
+def test_half_of_a_surrogate_pair_is_told() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "\ud800".encode()
+    assert json_mistake(caught.value) == "a text holds half of a surrogate pair"
