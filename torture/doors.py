@@ -35,9 +35,9 @@ TOPICS_OF_GROUP = 100
 SCHEMAS = 5_000
 LARGE = "orders"
 WIDE = "wide"
-PARTITIONS = 5_000
+PARTITIONS = 1_000
 """Of the wide topic."""
-PATIENCE_S = 300
+PATIENCE_S = 600
 BUSY = 503
 """Who asks too many at once is told so."""
 _STREAM_S = 10
