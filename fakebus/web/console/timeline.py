@@ -32,13 +32,14 @@ class Bar:
 
 
 async def volume(cluster: Cluster, topic: str) -> list[Bar]:
-    """Return how many records a topic has got over time; nothing for one moment or none.
+    """Return how many records a topic has got over time; nothing for one moment or none, or where
+    it would take too many look-ups.
 
     Bars begin and end at round times. Where timestamps do not rise with offsets, a record counts
     where the first one of its time or later is.
     """
     ranges = {p: log for p, log in (await cluster.ranges([topic])).items() if log.records}
-    if not ranges:
+    if not ranges or len(ranges) > MAX_LOOKUPS:
         return []
     first, last = await _span(cluster, ranges)
     most = max(_FEWEST_BARS, min(_MOST_BARS, MAX_LOOKUPS // len(ranges)))

@@ -13,7 +13,9 @@ from fakebus.catalogue.of_cluster import cluster_landscape
 from fakebus.cluster.interface import Cluster
 from fakebus.lineage.place import Place
 from fakebus.lineage.why.broker_view import view_group
+from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
+from fakebus.web.console import timeline
 from fakebus.web.metrics import exposition
 
 _GROUPS = 20
@@ -60,3 +62,15 @@ async def test_others_get_turns_while_many_are_told(
     await ask(bus, view)
     turns_of_the_loop._lines.clear()
     assert _Turnstile.passed >= slices
+
+
+async def test_of_very_many_partitions_no_volume_is_drawn(
+    view: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await view.create_topic("orders", 3)
+    for number in range(3):
+        for moment in (1, 60_000):
+            await view.produce("orders", number, NewRecord(None, b"v", (), moment))
+    assert await timeline.volume(view, "orders")
+    monkeypatch.setattr(timeline, "MAX_LOOKUPS", 2)
+    assert await timeline.volume(view, "orders") == []
