@@ -34,8 +34,9 @@ class Bar:
 async def volume(cluster: Cluster, topic: str) -> list[Bar]:
     """Return how many records a topic has got over time; nothing for one moment or none.
 
-    Nothing, too, where there are so many partitions that it would take long. Bars begin and end at round times. Where timestamps do not rise with offsets, a record counts
-    where the first one of its time or later is.
+    Nothing, too, where there are so many partitions that it would take long. Bars begin and end at
+    round times. Where timestamps do not rise with offsets, a record counts where the first one of
+    its time or later is.
     """
     ranges = {p: log for p, log in (await cluster.ranges([topic])).items() if log.records}
     if not ranges or len(ranges) > MAX_LOOKUPS:
