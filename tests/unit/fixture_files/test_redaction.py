@@ -392,3 +392,16 @@ def test_secrets_are_found_behind_their_names(text: str) -> None:
     again = Redaction()
     again.learn([redacted])
     assert again.data(redacted) == redacted
+
+
+@pytest.mark.parametrize(("texts", "is_found"), [(1, True), (4, True), (5, False)])
+def test_json_in_json_is_looked_into_so_often(texts: int, is_found: bool) -> None:
+    inner: Any = {"password": "hunter22"}
+    for _ in range(texts):
+        inner = {"x": json.dumps(inner)}
+    assert ("hunter22" not in str(Redaction().data(inner))) == is_found
+
+
+def test_base64_of_what_is_no_text_is_left_alone() -> None:
+    data = {"x": base64.b64encode(b"\x01\x02ada@mail.example\x03\x04").decode()}
+    assert Redaction().data(data) == data
