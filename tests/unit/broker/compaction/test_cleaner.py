@@ -525,3 +525,18 @@ async def test_records_of_aborted_transactions_go_and_neither_markers_nor_newer_
     log = broker.partition_log(T0)
     await log.load_producers()
     assert await committed(broker) == [b"committed", b"kept too", b""]
+
+
+async def test_an_aborted_record_is_nobodys_newest_value(broker: Broker) -> None:
+    await create(broker)
+    producer = await TransactionalProducer(broker).init()
+    await put(broker, (b"k", b"kept"))
+    await producer.write(b"aborted")
+    await producer.write(b"aborted", key=b"nobody else's")
+    await producer.end(commit=False)
+    await producer.write(b"committed", key=b"other")
+    await producer.end(commit=True)
+    await roll(broker)
+    await broker.run_housekeeping()
+    left = [each.base_offset for each in await stored(broker)]
+    assert [offset for offset in left if offset < 6] == [0, 3, 4, 5]

@@ -37,11 +37,14 @@ class TransactionalProducer:
         self.sequences.clear()
         return self
 
-    async def write(self, *values: bytes, to: TopicPartition = T0) -> LogAppendInfo:
+    async def write(
+        self, *values: bytes, to: TopicPartition = T0, key: bytes = b"k"
+    ) -> LogAppendInfo:
         if not self.second:
             self.broker.transactions.add_partitions(self.name, self.identity, (to,))
         data = batch(
             *values,
+            key=key,
             producer_id=self.identity.producer_id,
             producer_epoch=self.identity.epoch,
             base_sequence=self.sequences.get(to, 0),
