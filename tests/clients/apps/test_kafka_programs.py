@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,10 +65,20 @@ def said(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_what_the_verifiable_producer_was_told_the_verifiable_consumer_reads(
-    cluster: Cluster, start: Start, topic: str, unique: Callable[[str], str], protocol: str
+    cluster: Cluster,
+    start: Start,
+    topic: str,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+    protocol: str,
 ) -> None:
     wanted = ("--topic", topic, "--max-messages", str(RECORDS))
-    producer = start("VerifiableProducer", *wanted, "--acks", "-1", "--throughput", "2000")
+    # By itself it gives up what was on its way when the broker ended.
+    (tmp_path / "producer.properties").write_text("retries=1000\n")
+    retrying = ("--command-config", str(tmp_path / "producer.properties"))
+    producer = start(
+        "VerifiableProducer", *wanted, *retrying, "--acks", "-1", "--throughput", "2000"
+    )
     group = ("--group-id", unique("group"), "--reset-policy", "earliest", "--verbose")
     consumer = start("VerifiableConsumer", *wanted, *group, "--group-protocol", protocol)
     assert producer.stdout is not None
