@@ -139,6 +139,17 @@ async def test_an_answer_names_a_thousand_offending_records_at_most(broker: Brok
         assert [index for index, _ in caught.value.record_errors] == list(range(named))
 
 
+async def test_of_a_batch_with_wrong_timestamps_those_at_the_limits_are_right(
+    broker: Broker,
+) -> None:
+    await broker.topics.create("t", 1, {"message.timestamp.before.max.ms": "1000"})
+    times = (NOW_MS - 1001, NOW_MS - 1000, NOW_MS + 3_600_000, NOW_MS + 3_600_001)
+    data = build_batch([NewRecord(key=b"k", value=b"v", timestamp_ms=at) for at in times])
+    with pytest.raises(InvalidRecordsError) as caught:
+        broker.produce(T0, data)
+    assert [index for index, _ in caught.value.record_errors] == [0, 3]
+
+
 async def test_max_message_bytes_is_the_topics_own(broker: Broker) -> None:
     await broker.topics.create("t", 1, {"max.message.bytes": "200"})
     await broker.produce(T0, batch(b"x" * 100))
