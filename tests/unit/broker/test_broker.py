@@ -150,6 +150,14 @@ async def test_of_a_batch_with_wrong_timestamps_those_at_the_limits_are_right(
     assert [index for index, _ in caught.value.record_errors] == [0, 3]
 
 
+async def test_a_topic_decides_whose_timestamps_its_batches_have(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    data = batch(b"x", at=NOW_MS, timestamp_type=TimestampType.LOG_APPEND_TIME)
+    await broker.produce(T0, data)
+    assert parse_header(data).attributes == 0
+    assert compute_crc(data) == parse_header(data).crc
+
+
 async def test_max_message_bytes_is_the_topics_own(broker: Broker) -> None:
     await broker.topics.create("t", 1, {"max.message.bytes": "200"})
     await broker.produce(T0, batch(b"x" * 100))
