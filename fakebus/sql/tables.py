@@ -130,8 +130,8 @@ def _columns(structure: Any) -> list[str]:
     columns, known = [], set(OWN_COLUMNS)
     plain = dict[str, Any]()
     for name, inner in structure.items():
-        if name.lower() in known:
-            # Names of columns are the same in capitals.
+        if not name or name.lower() in known:
+            # Names of columns are the same in capitals, and none is empty.
             column = f"value.{name}"
             path = literal("/" + name.replace("~", "~0").replace("/", "~1"))
             columns.append(f"json_extract(v, {path}) AS {identifier(column)}")
@@ -147,9 +147,8 @@ def _columns(structure: Any) -> list[str]:
 def _typed(structure: Any) -> Any:
     """Return a structure with JSON wherever there is no better type for what values hold."""
     if isinstance(structure, Mapping):
-        if not 0 < len(structure) <= MOST_FIELDS or len({each.lower() for each in structure}) < len(
-            structure
-        ):
+        names = {each.lower() for each in structure}
+        if "" in names or not 0 < len(structure) <= MOST_FIELDS or len(names) < len(structure):
             return "JSON"
         return {name: _typed(inner) for name, inner in structure.items()}
     if isinstance(structure, list):

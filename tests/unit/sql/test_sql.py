@@ -137,6 +137,23 @@ def test_names_that_are_taken_already_say_that_they_are_of_the_value(
     assert json.loads(found["in"]) == {"x": 1, "X": 2}
 
 
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        (b'{"": 1, "n": 2}', {"value.": "1", "n": 2}),
+        (b'{"": {"": 3}}', {"value.": '{"":3}'}),
+        (b'{"in": {"": 4, "n": 5}}', {"in": '{"":4,"n":5}'}),
+        (b'[{"": 6}]', {"value": ['{"":6}']}),
+    ],
+)
+def test_a_field_may_have_no_name(
+    engine: Engine, ask: Ask, value: bytes, columns: dict[str, object]
+) -> None:
+    [row] = ask("from t", (b"k", value))
+    found = dict(zip(engine.run("from t").columns, row, strict=True))
+    assert found.items() >= columns.items()
+
+
 def test_a_value_with_thousands_of_fields_stays_one_column(ask: Ask) -> None:
     value = json.dumps({f"f{n}": n for n in range(tables.MOST_FIELDS + 1)}).encode()
     assert ask("select value->>'$.f7' from t", (b"k", value)) == [["7"]]
