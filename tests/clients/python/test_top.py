@@ -49,11 +49,17 @@ class Terminal:
             start_new_session=True,
             # As with what has started it from Python's prompt; the window has the last word.
             env={**os.environ, "LINES": "24"},
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self._take_terminal,
         )
         os.close(slave)
         self.text = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    @staticmethod
+    def _take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # What a script starts in the background ignores Ctrl-C, and so would all below it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def resize(self, lines: int, columns: int) -> None:
         """Let the window have another size."""
