@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import confluent_kafka
@@ -56,7 +56,10 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
             preexec_fn=restrict,
             stderr=log,
         ) as process,
+        ExitStack() as failing,
     ):
+        # What fails here must not wait for a bus that nobody has asked to end.
+        failing.callback(process.kill)
         deadline = time.monotonic() + 60
         while not ready.exists():
             assert process.poll() is None
