@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.client.bus_http import BusHttp
+from tests.processes import process_of
 
 ANY_PORT = (Address("127.0.0.1", 0),)
 WAIT_S = 60.0
@@ -175,7 +176,7 @@ class Scene:
         """Let a process be sent a record, commit it if its offset is given, and die."""
         command = [sys.executable, "-c", LOOKING, self.servers, group, topic, offset]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen(command, text=True, **pipes) as process:
+        with process_of(command, text=True, **pipes) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "done\n"
             # Whose connection it was cannot be found out any more when it is dead.

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import confluent_kafka
@@ -27,6 +27,7 @@ from fakebus.protocol.messages import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from tests.processes import process_of
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import batch, ensure, fetch, produce, values
 
@@ -46,7 +47,7 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
     with (
         (directory / "log").open("ab") as log,
-        subprocess.Popen(
+        process_of(
             [
                 *(sys.executable, "-m", "fakebus", "up", "--data", "bus.db", "--ready-file"),
                 *("ready.json", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"),
@@ -56,10 +57,7 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
             preexec_fn=restrict,
             stderr=log,
         ) as process,
-        ExitStack() as failing,
     ):
-        # What fails here must not wait for a bus that nobody has asked to end.
-        failing.callback(process.kill)
         deadline = time.monotonic() + 60
         while not ready.exists():
             assert process.poll() is None

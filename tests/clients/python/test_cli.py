@@ -26,6 +26,7 @@ from fakebus.fixture_files.formats.wrappers import unwrapped
 from fakebus.records.record import NewRecord
 from tests.client_logs import without_client_logs
 from tests.clients.cluster import Cluster
+from tests.processes import process_of
 
 pytestmark = pytest.mark.clients
 
@@ -391,7 +392,7 @@ def test_tail_prints_only_what_a_filter_lets_pass(cli: CommandLine, topic: str) 
 def test_tail_ends_when_nobody_reads_it_any_more(cli: CommandLine, topic: str) -> None:
     cli.run("produce", topic, "--value", "only")
     command = [sys.executable, "-m", "fakebus", "tail", topic, "--from", "earliest"]
-    with subprocess.Popen(
+    with process_of(
         [*command, "--bootstrap-server", cli.servers],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

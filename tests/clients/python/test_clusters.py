@@ -17,6 +17,7 @@ from fakebus.client.registry import RegistryClient
 from fakebus.cluster.external import ExternalCluster
 from fakebus.web.console.table import page_routes
 from tests.clients.cluster import Cluster
+from tests.processes import process_of
 
 # The scenarios of the unit tests, on whatever cluster is shared here.
 from tests.unit.cluster.test_cluster import *  # noqa: F403
@@ -57,7 +58,7 @@ def console(cluster: Cluster, registry: str) -> Iterator[str]:
     """The address of a console over the shared cluster."""
     command = [sys.executable, "-m", "fakebus", "console", "--http", "127.0.0.1:0"]
     command += ["--bootstrap-server", cluster.bootstrap_servers, "--registry", registry]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with process_of(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told, _, url = process.stdout.readline().strip().rpartition(": ")
         assert told == f"console of {cluster.bootstrap_servers}"

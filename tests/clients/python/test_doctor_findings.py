@@ -26,6 +26,7 @@ from fakebus.client.registry import RegistryClient
 from fakebus.client.topics import WantedTopic, create_topics
 from fakebus.config import Settings
 from tests.client_logs import without_client_logs
+from tests.processes import process_of
 
 pytestmark = pytest.mark.clients
 
@@ -257,7 +258,7 @@ def test_a_member_that_was_killed_leads_to_the_config_that_lets_it_go(
 ) -> None:
     bench.topic("victims", b"1")
     command = [sys.executable, "-c", _KILLED, bench.servers]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with process_of(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.kill()

@@ -34,6 +34,7 @@ from tests.clients.flow_scene import (
     Scene,
     edges,
 )
+from tests.processes import process_of
 
 pytestmark = pytest.mark.clients
 
@@ -423,7 +424,7 @@ def test_what_was_handled_just_before_the_bus_was_killed_is_not_told_as_skipped(
     @contextlib.contextmanager
     def bus() -> Iterator[dict[str, Any]]:
         ready.unlink(missing_ok=True)
-        with subprocess.Popen(command, cwd=tmp_path) as process:
+        with process_of(command, cwd=tmp_path) as process:
             deadline = time.monotonic() + WAIT_S
             while not ready.exists():
                 assert time.monotonic() < deadline

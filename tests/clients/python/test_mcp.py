@@ -30,6 +30,7 @@ from fakebus.mcp.permissions import Permissions
 from fakebus.mcp.places import Places
 from fakebus.mcp.server import agent_server
 from fakebus.mcp.tools import CHANGING, READING
+from tests.processes import process_of
 from tests.unit.web.http_client import Http
 
 _ANY = Address("127.0.0.1", 0)
@@ -264,7 +265,7 @@ async def test_an_agent_starts_it_and_speaks_over_standard_streams(bus: FakeBus)
 @contextmanager
 def serving(bus: FakeBus, *options: str) -> Iterator[str]:
     """Serve over HTTP, and give the address."""
-    with subprocess.Popen(
+    with process_of(
         command(bus, "--listen", "127.0.0.1:0", *options), stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

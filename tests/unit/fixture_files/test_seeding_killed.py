@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import process_of
 from tests.unit.fixture_files.conftest import WriteSet
 from tests.unit.fixture_files.test_seeding import NOW_MS, ORDERS, SeedBus, events
 
@@ -33,7 +34,7 @@ asyncio.run(main())
 def seed_and_be_killed(data: Path, root: Path, parts_before_the_kill: int) -> int:
     """Return the number of events that the process had reported when it was killed."""
     command = [sys.executable, "-c", SEEDER, str(data), str(root), str(NOW_MS)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with process_of(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(parts_before_the_kill)]
         process.kill()
