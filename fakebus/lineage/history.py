@@ -151,6 +151,8 @@ class _Held:
     """Up to where it has committed, and when; of those that may still be causes."""
     followed: int = -1
     """Up to where it was sent a newer one after the commit."""
+    is_passed: bool = False
+    """Whether the client has committed newer ones of the partition."""
 
     @property
     def is_committed(self) -> bool:
@@ -161,10 +163,23 @@ class _Held:
         """Whether it was sent to the client of a note, and for the same group."""
         return self.sent.client == note.client and self.sent.group == note.group
 
-    def expire(self, before_ms: int) -> None:
-        """Take what was committed before a time out of its hands."""
+    @property
+    def key(self) -> tuple[int, str]:
+        """The client that it was sent to, and the group that it was sent for."""
+        return self.sent.client, self.sent.group
+
+    def expire(self, before_ms: int, *, but_last: bool = False) -> None:
+        """Take what was committed before a time out of its hands.
+
+        Args:
+            before_ms: the time.
+            but_last: whether the client's program may be at the last of it still.
+        """
         while self.commits and self.commits[0][1] < before_ms:
             self.begin, _ = self.commits.popleft()
+        if not self.commits and self.begin >= self.open - 1:
+            kept = but_last and not self.is_passed
+            self.begin = max(self.open - kept, self.sent.first)
 
     def follow(self) -> None:
         """Take what is committed out of its hands."""
@@ -176,6 +191,8 @@ class _Held:
         sent, waits_for = self.sent, self.waits_for - {note.group}
         first, last = max(self.open, note.first), min(sent.last, note.last)
         if first == self.open and not waits_for:
+            if not self.commits:
+                self.begin = self.open
             self.open = last + 1
             self.commits.append((last + 1, note.until_ms))
             return [self]
@@ -261,7 +278,8 @@ class History:
             sent = held.sent
             if held.is_for(note):
                 if self._late or not is_done:
-                    held.expire(note.at_ms - self._window_ms)
+                    but_last = not self._is_one_by_one(sent)
+                    held.expire(note.at_ms - self._window_ms, but_last=but_last)
                     held.followed = held.open if is_done else held.followed
                 else:
                     held.follow()
@@ -277,32 +295,43 @@ class History:
 
     def _commit(self, note: NoteRow) -> None:
         """Note in what is in flight that some of it is committed, which may divide a range."""
-        before_ms = note.at_ms - self._window_ms
+        self._expire(note.at_ms)
         held: list[_Held] = []
         for each in self._held:
-            each.expire(before_ms)
             sent = each.sent
-            if (
-                each.open <= note.last
-                and note.first <= sent.last
-                and each.open <= sent.last
-                and sent.client == note.client
-                and sent.is_in(note)
-                and sent.group in ("", note.group)
-            ):
+            is_its = sent.client == note.client and sent.is_in(note)
+            if not is_its or sent.group not in ("", note.group):
+                held.append(each)
+            elif each.is_committed:
+                each.is_passed = each.is_passed or note.last >= each.open
+                held.append(each)
+            elif each.open <= note.last and note.first <= sent.last:
                 held += each.commit(note)
                 self._unsure_until = min(self._unsure_until, note.until_ms + self._window_ms)
-            elif each.begin <= sent.last:
+            else:
                 held.append(each)
         self._held = held
+
+    def _expire(self, now_ms: int) -> None:
+        """Take out of its hands what it has committed long ago."""
+        at_more = {each.key for each in self._held if not each.is_committed}
+        for each in self._held:
+            may_be_at_it = bool(self._late) or each.key in at_more
+            but_last = may_be_at_it and not self._is_one_by_one(each.sent)
+            each.expire(now_ms - self._window_ms, but_last=but_last)
+        self._held = [each for each in self._held if each.begin <= each.sent.last]
+
+    def _is_one_by_one(self, sent: SentRange) -> bool:
+        groups = {sent.group} if sent.group else self._groups.get((sent.client, sent.topic), set())
+        return not self._one_by_one.isdisjoint(groups)
 
     def _candidates(self, note: NoteRow, later: Iterable[NoteRow]) -> Candidates:
         if note.at_ms <= self._unsure_until:
             return Candidates(())
         is_late = (note.client, note.topic) in self._late
         found = []
+        self._expire(note.at_ms)
         for held in self._held:
-            held.expire(note.at_ms - self._window_ms)
             begin = held.begin if is_late else max(held.begin, held.followed)
             if begin <= held.sent.last:
                 found.append(held.sent.part(begin, held.sent.last))
