@@ -8,7 +8,9 @@ process is a *candidate* for the cause of what the process produces
 - until it is committed or acknowledged, and for the time of a window after that, or
 - until the same client is sent a newer one when it has committed all it had, if that is earlier,
   and the process is not one that commits first: that has produced to the topic while it had nothing
-  else in its hands.
+  else in its hands, and
+- the last that was committed until the next commit, where a client has more in its hands or commits
+  first: a library that commits by a timer has its program still at it, however long that takes.
 
 All candidates are told, and how many there are where they are too many to be told.
 """
@@ -159,10 +161,6 @@ class _Held:
         """Whether the client has committed all of it."""
         return self.open > self.sent.last
 
-    def is_for(self, note: NoteRow) -> bool:
-        """Whether it was sent to the client of a note, and for the same group."""
-        return self.sent.client == note.client and self.sent.group == note.group
-
     @property
     def key(self) -> tuple[int, str]:
         """The client that it was sent to, and the group that it was sent for."""
@@ -269,19 +267,18 @@ class History:
     def _sent(self, note: NoteRow) -> None:
         if note.first > note.last:
             return
+        self._expire(note.at_ms)
         kept: list[_Held] = []
-        mine = [each for each in self._held if each.is_for(note)]
+        mine = [each for each in self._held if each.key == (note.client, note.group)]
         # A library that commits by a timer commits what it has given to its program, which may be
         # at it still, whenever more comes.
         is_done = note.group in self._one_by_one or all(each.is_committed for each in mine)
         for held in self._held:
             sent = held.sent
-            if held.is_for(note):
-                if self._late or not is_done:
-                    but_last = not self._is_one_by_one(sent)
-                    held.expire(note.at_ms - self._window_ms, but_last=but_last)
-                    held.followed = held.open if is_done else held.followed
-                else:
+            if held.key == (note.client, note.group):
+                if is_done and self._late:
+                    held.followed = held.open
+                elif is_done:
                     held.follow()
                 is_again = note.first <= held.open and sent.last <= note.last
                 if is_again and sent.is_in(note):

@@ -20,7 +20,8 @@ LITERAL, DENY, WRITE = 3, 2, 4
 
 
 @pytest.fixture(scope="module")
-def bus() -> Iterator[BusThread]:
+def running() -> Iterator[BusThread]:
+    """Give the clients of this module a bus with an authorizer."""
     settings = Settings(
         data=None,
         kafka=(Address("127.0.0.1", 0),),
@@ -32,19 +33,6 @@ def bus() -> Iterator[BusThread]:
     )
     with BusThread(FakeBus(settings)) as thread:
         yield thread
-
-
-@pytest.fixture
-def connect(bus: BusThread) -> Iterator[Callable[[], RawClient]]:
-    clients: list[RawClient] = []
-
-    def make() -> RawClient:
-        clients.append(RawClient(bus.bus.bootstrap_servers))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.socket.close()
 
 
 def deny(client: RawClient, kind: int, name: str) -> None:
