@@ -254,6 +254,7 @@ def write_to_streams(place: Place) -> None:
         try:
             if not has_group:
                 has_group = _create_group(client, stream, group)
+                journal.note("grouped", group)
             entry: Any = client.xadd(stream, {"n": number})
             journal.note("added", number, entry.decode())
             found: Any = client.xreadgroup(group, "w", {stream: ">"}, count=10)
