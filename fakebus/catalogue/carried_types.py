@@ -26,13 +26,15 @@ def carried_types(schema: ParsedSchema) -> Mapping[str, ParsedSchema]:
 
 
 def _collect(node: Node, found: dict[str, Named]) -> None:
-    for inner in _parts(node):
-        _collect(inner, found)
-    if isinstance(node, Named) and node.name.full not in found and len(found) < _MOST:
-        found[node.name.full] = node
-        if isinstance(node, Record):
-            for field in node.fields:
-                _collect(field.type, found)
+    # Not by a function that calls itself: a registry takes what is nested more deeply than that.
+    left = [node]
+    while left:
+        each = left.pop()
+        left += _parts(each)
+        if isinstance(each, Named) and each.name.full not in found and len(found) < _MOST:
+            found[each.name.full] = each
+            if isinstance(each, Record):
+                left += [field.type for field in reversed(each.fields)]
 
 
 def _parts(node: Node) -> Iterator[Node]:

@@ -212,6 +212,7 @@ def _schema(facts: Facts, event: EventType) -> ParsedSchema:
 
 
 def _paths(data: object, path: str = "") -> Iterator[str]:
+    """Yield the paths of an example, which is not deep."""
     if isinstance(data, dict):
         for name, inner in data.items():
             place = f"{path}.{name}" if path else str(name)

@@ -15,6 +15,7 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.parties import TopicParties
 from fakebus.fixture_files.plain_data import built
+from fakebus.nesting import is_deeper
 from fakebus.schemas.interface import SchemaDataError, SchemaError
 
 _EXAMPLES = 3
@@ -305,6 +306,8 @@ def _history(versions: Sequence[Version]) -> Iterator[dict[str, Any]]:
 def _readable(uses: Iterable[Any]) -> Iterator[Any]:
     for read in uses:
         try:
-            yield read()
+            data = read()
         except SchemaDataError:
             continue
+        if not is_deeper(data):
+            yield data

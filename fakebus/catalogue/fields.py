@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,8 +80,19 @@ _ROOT = Field(path="")
 
 
 def fields(schema: ParsedSchema) -> list[Field]:
-    """Return the fields of a schema; none of one whose language has no fields."""
-    return list(islice(_walked(schema)[0], _MAX_PLACES))
+    """Return the fields of a schema; none of one whose language has no fields.
+
+    Of one that is nested more deeply than Python walks those that come before.
+    """
+    found: list[Field] = []
+    with suppress(RecursionError):
+        walked = (
+            _avro(schema.node, _ROOT, frozenset())
+            if isinstance(schema, AvroSchema)
+            else _walked(schema)[0]
+        )
+        found.extend(islice(walked, _MAX_PLACES))
+    return found
 
 
 def lost_fields(old: ParsedSchema, new: ParsedSchema) -> list[Field]:
@@ -102,11 +114,17 @@ def without_field(
         path: the field, such as ``address.street``.
 
     Raises:
-        FakebusError: it has no such field; the text names the nearest.
+        FakebusError: it has no such field, and the text names the nearest; or it is nested too
+            deeply.
     """
     wanted = _STEPS.sub("", path)
-    found, changed = _walked(schema)
-    places = list(islice(found, _MAX_PLACES))
+    try:
+        found, changed = _walked(schema)
+        places = list(islice(found, _MAX_PLACES))
+    except RecursionError:
+        raise FakebusError(
+            "the schema is nested too deeply to take a field out of it: give the new one whole"
+        ) from None
     # Protobuf's own way to write a field begins with the message.
     whole = wanted.removeprefix(f"{(schema.name or '').rpartition('.')[2]}.")
     meant = [one for one in places if one.path == wanted] or [

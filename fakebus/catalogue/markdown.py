@@ -16,6 +16,7 @@ import yaml
 
 from fakebus.catalogue.event_types import Catalogue, EventType, Party
 from fakebus.escaping import printable
+from fakebus.nesting import WALKED, is_deeper
 from fakebus.schemas.languages import LANGUAGES
 from fakebus.wording import counted
 
@@ -113,7 +114,10 @@ def _fenced(kind: str, text: str) -> Iterator[str]:
 def _pretty(kind: str, text: str) -> str:
     if kind == "PROTOBUF":
         return text
-    return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    contents = json.loads(text)
+    return (
+        text if is_deeper(contents, WALKED) else json.dumps(contents, indent=2, ensure_ascii=False)
+    )
 
 
 class _Folders:

@@ -85,7 +85,9 @@ class BusHttp:
                 raw = answer.read(_MAX_ANSWER_BYTES)
             return json.loads(raw) if raw.strip() else None
         except urllib.error.HTTPError as error:
-            raise BusHttpError(_told(error, self.url), error.code) from None
+            with error:
+                told = _told(error, self.url)
+            raise BusHttpError(told, error.code) from None
         except (OSError, ValueError, RecursionError, HTTPException) as error:
             advice = "is it running?"
             if self._guessed:

@@ -139,7 +139,9 @@ class RegistryClient:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
                 return json.loads(answer.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
-            raise RegistryRefusalError(error.code, _message(error)) from None
+            with error:
+                told = _message(error)
+            raise RegistryRefusalError(error.code, told) from None
         except (OSError, ValueError, RecursionError, HTTPException) as error:
             raise RegistryClientError(
                 f"no schema registry answers at {self.url}: {reason_of(error)}; is it running?"

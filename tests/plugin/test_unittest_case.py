@@ -21,7 +21,8 @@ import sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
 from django.core.management import execute_from_command_line
 
-execute_from_command_line(sys.argv)
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)
 """,
     "settings.py": """
 SECRET_KEY = "test"

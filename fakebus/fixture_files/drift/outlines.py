@@ -38,9 +38,13 @@ def outline(schema: ParsedSchema) -> Outline:
         return dict(_protobuf(schema.normalized))
     if schema.schema_type not in ("AVRO", "JSON"):
         return {"": {TYPE: schema.normalized}}
-    contents = json.loads(schema.formatted("resolved") or schema.canonical)
-    found = _avro(contents, "", frozenset()) if schema.schema_type == "AVRO" else None
-    return dict(found if found is not None else _JsonOutline(contents).at(contents, "", ()))
+    try:
+        contents = json.loads(schema.formatted("resolved") or schema.canonical)
+        found = _avro(contents, "", frozenset()) if schema.schema_type == "AVRO" else None
+        return dict(found if found is not None else _JsonOutline(contents).at(contents, "", ()))
+    except RecursionError:
+        # Nobody looks through a list of places that are nested so deeply.
+        return {"": {TYPE: schema.normalized}}
 
 
 def _avro(node: Any, path: str, within: frozenset[str]) -> Iterator[tuple[str, Facts]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from fakebus.nesting import WALKED, is_deeper
+
 MAX_LINES = 5_000
 """Lines of texts that are compared; of longer ones only whether they are the same."""
 _AROUND = 3
@@ -49,6 +51,9 @@ def _lines(matcher: SequenceMatcher[str], old: list[str], new: list[str]) -> Ite
 def pretty(schema: str) -> str:
     """Return a schema on several lines; Protobuf has them already."""
     try:
-        return json.dumps(json.loads(schema), indent=2, ensure_ascii=False)
+        contents = json.loads(schema)
+        if is_deeper(contents, WALKED):
+            return schema
+        return json.dumps(contents, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return schema

@@ -15,6 +15,7 @@ from fakebus.records.record import NewRecord
 from fakebus.schemas.framing import GUID_HEADERS
 from fakebus.schemas.payloads import Payload
 from fakebus.web.console.call import Fields
+from fakebus.web.console.rendering import laid_out
 from fakebus.web.errors import RequestError
 from fakebus.wording import json_mistake
 
@@ -86,7 +87,7 @@ def _written(data: bytes | None, found: Payload[Any], *, is_key: bool) -> tuple[
         return "null", ""
     subject = getattr(found.schema, "subject", "")
     if subject and found.problem is None:
-        return SCHEMA + subject, json.dumps(found.data, ensure_ascii=False, indent=2, default=str)
+        return SCHEMA + subject, laid_out(found.data)
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ import msgpack
 from fakebus.broker.record_thread import politely
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import MOST_DECODED
+from fakebus.nesting import is_deeper
 from fakebus.schemas.payloads import Payload, decode
 
 _INLINE = 64 << 10
@@ -121,8 +122,9 @@ def beginning(data: bytes, letters: int) -> str:
 
 
 def _json(data: Any, source: bytes, indent: int) -> str:
+    wanted = None if not indent or is_deeper(data) else indent
     try:
-        return json.dumps(data, ensure_ascii=False, default=_as_text, indent=indent or None)
+        return json.dumps(data, ensure_ascii=False, default=_as_text, indent=wanted)
     except (RecursionError, ValueError):
         return source.decode("utf-8", "backslashreplace")
 

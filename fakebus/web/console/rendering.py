@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from fakebus import wording
 from fakebus.cluster.filters import instant
 from fakebus.escaping import printable, printable_lines
+from fakebus.nesting import is_deeper
 from fakebus.web.console.addresses import PREFIX, page_url
 from fakebus.wording import counted
 
@@ -89,8 +90,13 @@ def words(name: str) -> str:
 
 
 def laid_out(data: object) -> str:
-    """Return data as JSON for people."""
-    return json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    """Return data as JSON for people, on one line if it is nested more deeply than they read."""
+    # Each line begins with as many blanks as its level has: 60 kB of brackets became gigabytes.
+    indent = None if is_deeper(data) else 2
+    try:
+        return json.dumps(data, indent=indent, ensure_ascii=False, default=str)
+    except RecursionError:
+        return json.dumps("nested too deeply to be shown")
 
 
 def number(value: int) -> Markup:

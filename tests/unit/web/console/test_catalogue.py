@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import quote
+
+import pytest
 
 from fakebus.web.console.service_map import MOST_NODES, Link, service_map
 from tests.unit.web.console.pages import Browser
@@ -52,6 +55,27 @@ def test_smells_are_told_with_their_evidence(browser: Browser, topic: str) -> No
     # Why it matters stands once for each kind, however many were found.
     kinds = page.tags.count("section")
     assert 0 < kinds == page.text.count("Why it matters")
+
+
+@pytest.mark.parametrize("levels", [40, 150, 400])
+def test_schemas_and_records_may_be_nested_deeply(
+    browser: Browser, topic: str, levels: int
+) -> None:
+    avro: object = "string"
+    plain: object = 1
+    for level in range(levels):
+        plain = {"inner": [plain]}
+        # The registry takes two hundred.
+        avro = {"type": "array", "items": avro} if level < 190 else avro
+    record = {"type": "record", "name": "R", "fields": [{"name": "email", "type": avro}]}
+    browser.http.register(f"{topic}-value", record)
+    browser.write(topic, json.dumps(plain), partition=0)
+    for path in ("smells", f"catalogue?q={topic}", "map", f"schema?name={topic}-value"):
+        assert browser.get(f"/ui/{path}").status == 200, path
+    page = browser.get(f"/ui/topics/{topic}/0/0")
+    assert (page.status, "inner" in page.text) == (200, True)
+    for path in ("catalogue", "smells"):
+        assert browser.http.get(f"/_fakebus/v1/{path}").status == 200, path
 
 
 def test_a_group_that_was_only_put_somewhere_reads_nothing_yet(

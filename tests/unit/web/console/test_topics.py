@@ -196,7 +196,7 @@ def test_a_record_that_is_not_there_is_told(
         ({"type": "string", "data": "plain"}, "text", "plain"),
         (None, "null", "tombstone"),
         # Deeper than any Python reads.
-        (binary(b"[" * 30_000 + b"]" * 30_000), "text", "[[[["),
+        (binary(b"[" * 300_000 + b"]" * 300_000), "text", "[[[["),
     ],
 )
 def test_values_are_decoded(
