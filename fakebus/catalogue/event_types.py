@@ -192,7 +192,7 @@ def _of_subject(landscape: Landscape, subject: Subject, names: Counter[str | Non
         topics=list(subject.topics),
         subject=subject.name,
         description=next(filter(None, lone), "") or _description(latest),
-        examples=examples[:_EXAMPLES],
+        examples=_shown(examples),
         schema={
             "type": latest.schema_type,
             "text": latest.text,
@@ -213,7 +213,7 @@ def _of_topic(landscape: Landscape, facts: TopicFacts) -> EventType:
         topics=[facts.name],
         subject=None,
         description=facts.parties.description,
-        examples=list(facts.examples)[:_EXAMPLES],
+        examples=_shown(facts.examples),
         schema=None,
         level=None,
         history=[],
@@ -306,8 +306,11 @@ def _history(versions: Sequence[Version]) -> Iterator[dict[str, Any]]:
 def _readable(uses: Iterable[Any]) -> Iterator[Any]:
     for read in uses:
         try:
-            data = read()
+            yield read()
         except SchemaDataError:
             continue
-        if not is_deeper(data):
-            yield data
+
+
+def _shown(examples: Iterable[Any]) -> list[Any]:
+    """Return what tells people something."""
+    return list(islice((each for each in examples if not is_deeper(each)), _EXAMPLES))

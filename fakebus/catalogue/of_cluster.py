@@ -41,7 +41,6 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.lineage.place import Place
-from fakebus.nesting import is_deeper
 from fakebus.schemas.interface import ResolvedReference
 from fakebus.servers import Bus
 from fakebus.types import TopicPartition
@@ -241,9 +240,8 @@ def _examples(events: Sequence[Event]) -> list[object]:
     found = []
     for each in reversed(events):
         payload = each.payload if each.size_bytes <= _SAMPLE_BYTES else None
-        if payload is None or payload.format in ("null", "binary") or is_deeper(payload.data):
-            continue
-        found.append(payload.data)
+        if payload is not None and payload.format not in ("null", "binary"):
+            found.append(payload.data)
         if len(found) == _EXAMPLES:
             break
     return found[::-1]
