@@ -24,7 +24,6 @@ from fakebus.schemas.framing import framed_id
 from fakebus.types import Buffer
 
 TOPIC_NAME_STRATEGY = "TopicNameStrategy"
-RECORD_NAME_STRATEGY = "RecordNameStrategy"
 TOPIC_RECORD_NAME_STRATEGY = "TopicRecordNameStrategy"
 
 Check = Callable[[bytes | None, bytes | None], str | None]

@@ -252,8 +252,9 @@ def test_the_disk_is_full_for_every_door_and_then_is_not(
     admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
     with pytest.raises(KafkaException, match="the disk is full"):
         admin.create_topics([NewTopic("no-room", 1)])["no-room"].result(60)
-    with pytest.raises(HTTPError, match="500"):
+    with pytest.raises(HTTPError, match="500") as refused:
         register(bus, topic)
+    refused.value.close()
     ask("remove", str(added["fault"]))
     assert produce(bus, topic) is None
     register(bus, topic)
@@ -275,7 +276,8 @@ def test_a_client_is_throttled(bus: FakeBus, ask: Ask, topic: str) -> None:
 
 def test_the_registry_answers_with_a_status_of_http(bus: FakeBus, ask: Ask) -> None:
     ask("add", "--api", "GET /subjects", "--error", "503", "--times", "1")
-    with pytest.raises(HTTPError, match="503"):
+    with pytest.raises(HTTPError, match="503") as refused:
         urlopen(f"{bus.http_url}/subjects", timeout=60)  # noqa: S310 - of the bus
+    refused.value.close()
     with urlopen(f"{bus.http_url}/subjects", timeout=60) as answer:  # noqa: S310 - of the bus
         assert answer.status == 200

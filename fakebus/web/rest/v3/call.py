@@ -17,7 +17,6 @@ from fakebus.web.rest.call import RestCall
 
 UNKNOWN_TOPIC = 40403
 """What a topic is that is not there, by Kafka's own error."""
-KAFKA_ERROR = 40002
 _SINGULAR = {
     "topics": "topic",
     "partitions": "partition",
