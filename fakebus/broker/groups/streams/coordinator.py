@@ -75,7 +75,8 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
     def _admit(self, group: StreamsGroup, request: StreamsHeartbeat) -> StreamsMember:
         member, joins = group.members.get(request.member_id), request.member_epoch == _JOINS
         most = self._config.get_int("group.streams.max.size")
-        if member is None and len(group.members) >= most:
+        # As in Kafka, a full group does not take back a member that it still has.
+        if joins and len(group.members) >= most:
             raise BrokerError(
                 ErrorCode.GROUP_MAX_SIZE_REACHED,
                 f"The streams group has reached its maximum capacity of {counted(most, 'member')}.",
