@@ -203,8 +203,8 @@ class ListeningPort:
         if isinstance(error, OSError) and error.errno is not None:
             if error.errno == errno.EADDRINUSE:
                 return (
-                    "the port is in use (by another broker? see `fakebus doctor`; "
-                    f"{self._flag} 127.0.0.1:0 takes any free port)"
+                    "the port is in use (by whom, says  fakebus doctor --port-check "
+                    f"{self.address}; {self._flag} 127.0.0.1:0 takes any free port)"
                 )
             if error.errno == errno.EACCES:
                 return "not permitted; ports below 1024 need privileges"

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.output is not None:
         _write(_page(found, arguments.format), arguments.output)
     elif arguments.format == TEXT:
-        _print(found)
+        _print(found, arguments.search)
     elif arguments.format == _MARKDOWN:
         print_text(_page(found, _MARKDOWN))
     else:
@@ -184,14 +184,14 @@ def _write_folders(found: Catalogue, root: Path) -> None:
     print_lines(f"{root}: {events} and {counted(len(found.services), 'service')} written")
 
 
-def _print(found: Catalogue) -> None:
+def _print(found: Catalogue, searched: str | None) -> None:
     if len(found.event_types) == 1:
         from fakebus.catalogue.markdown import plain_text
 
         print_text(plain_text(found.event_types[0]))
         return
     if not found.event_types:
-        print_lines("there are no such event types")
+        print_lines(f"there are no {'such ' if searched else ''}event types")
         return
     print_table(
         ("event", "topics", "owner", "written by", "read by"), list(map(_row, found.event_types))

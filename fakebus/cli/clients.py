@@ -2,6 +2,11 @@
 
 It asks the bus over HTTP, wherever clients connect to. The same program is the same service, unless
 --service names one.
+
+Examples:
+  fakebus clients
+  fakebus clients --service billing --client-id 'rdkafka-*' --group billing
+  fakebus clients --json | jq '.[].service'
 """
 
 from __future__ import annotations

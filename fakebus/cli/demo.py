@@ -37,12 +37,15 @@ _LOOK_AGAIN_S = 0.2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus demo``."""
-    for name, port in (("kafka", DEFAULT_KAFKA_PORT), ("http", DEFAULT_HTTP_PORT)):
+    for name, served, port in (
+        ("kafka", "Kafka clients", DEFAULT_KAFKA_PORT),
+        ("http", "HTTP", DEFAULT_HTTP_PORT),
+    ):
         parser.add_argument(
             f"--{name}",
             metavar="HOST:PORT",
-            help=f"where the bus serves it (default: 127.0.0.1:{port}, or a free port if that is "
-            "taken); port 0 is any free port",
+            help=f"where the bus serves {served} (default: 127.0.0.1:{port}, or a free port if "
+            "that is taken); port 0 is any free port",
         )
 
 

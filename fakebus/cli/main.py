@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from fakebus import __version__
 from fakebus.cli.command_settings import complete
@@ -17,6 +17,7 @@ from fakebus.cli.output import abandon_output, print_text
 from fakebus.config import unknown_variables
 from fakebus.errors import FakebusError
 from fakebus.escaping import printable
+from fakebus.wording import close_names
 
 EXIT_OK = 0
 EXIT_FAILED_CHECK = 1
@@ -92,6 +93,27 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and end with the exit code of wrong usage."""
         super().error(f"{printable(message)} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse what is left over here, where the command's options are known by name."""
+        parsed, left = super().parse_known_args(args, namespace)
+        if left:
+            near = close_names(left[0].partition("=")[0], self._option_string_actions, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
+        return parsed, left
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(value, str) and action.choices and value not in action.choices:
+            for near in close_names(value, map(str, action.choices), 1):
+                told = f"there is no {value!r}; did you mean {near}?"
+                raise argparse.ArgumentError(action, told)
+        super()._check_value(action, value)
+
+    def _get_option_tuples(self, option_string: str) -> Any:
+        found = super()._get_option_tuples(option_string)
+        # The beginning of two names of one option is as good as of one.
+        return found[:1] if len({id(each[0]) for each in found}) == 1 else found
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:

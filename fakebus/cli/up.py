@@ -4,6 +4,13 @@ Every flag can also be given as an environment variable (FAKEBUS_KAFKA, lists se
 commas) or in fakebus.toml (kafka = ["127.0.0.1:9092"]); a flag beats the environment,
 which beats the file. Ctrl-C or SIGTERM stops the bus; what was acknowledged is kept. With
 --detach it goes on in the background, and fakebus down stops it.
+
+Examples:
+  fakebus up                                        data in fakebus.db
+  fakebus up --memory --fixtures openedx            the set that comes with fakebus; keeps nothing
+  fakebus up --kafka 127.0.0.1:0 --http 127.0.0.1:0 any free ports, which the first line tells
+  fakebus up --kafka 0.0.0.0:9092 --advertise kafka:9092     as the service kafka of a compose file
+  fakebus up --set num.partitions=3 --set fakebus.new.groups=earliest
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ class BusHttp:
         except (OSError, ValueError, RecursionError, HTTPException) as error:
             advice = "is it running?"
             if self._guessed:
-                advice = "say where it is by --http URL or FAKEBUS_HTTP_URL"
+                advice = "start one with  fakebus up , or say where it is by --http URL or "
+                advice += "FAKEBUS_HTTP_URL"
             raise BusHttpError(
                 f"no fakebus answers at {self.url}: {reason_of(error)}; {advice}"
             ) from None

@@ -30,6 +30,9 @@ METADATA_TIMEOUT_S = 4.5
 """From the first look at a cluster until it is reported as unreachable."""
 REQUEST_TIMEOUT_S = 30.0
 DOCTOR_HINT = "find out why with  fakebus doctor"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SIZE_OF_HTTP = str(int.from_bytes(b"HTTP"))
+"""What an answer of HTTP is taken for by librdkafka: a frame of this many bytes."""
 
 
 class ClientError(FakebusError):
@@ -160,7 +163,9 @@ class Connection:
         problems = connect_problems(self.servers)
         if len(problems) == len(self.servers):
             told = "; ".join(f"{problem.address}: {problem}" for problem in problems)
-            raise ClientError(f"cannot reach Kafka at {told}; is it running? ({DOCTOR_HINT})")
+            here = any(each.refused and each.address.host in _LOOPBACK for each in problems)
+            advice = "start a bus with  fakebus up" if here else "is it running?"
+            raise ClientError(f"cannot reach Kafka at {told}; {advice} ({DOCTOR_HINT})")
 
     def refresh(self, timeout_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
         """Ask for brokers and topics again.
@@ -179,6 +184,8 @@ class Connection:
             self._reach()
             self.admin.poll(0)
             reason = self.last_error.str() if self.last_error else text_of(error)
+            if _SIZE_OF_HTTP in reason:
+                reason = "it speaks HTTP"
             raise ClientError(
                 f"{self.name} accepts connections but does not answer as Kafka: {reason} "
                 f"({DOCTOR_HINT})"

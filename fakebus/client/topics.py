@@ -14,6 +14,7 @@ from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
 from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.errors import ConfigError, ErrorCode
 from fakebus.real_time import monotonic
+from fakebus.wording import nearest
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
@@ -262,6 +263,6 @@ def matching_topics(connection: Connection, patterns: Sequence[str]) -> list[str
     for pattern in patterns:
         matched = list(filter(TopicPattern(pattern).matches, names))
         if not matched:
-            raise ClientError(f"no topic matches {pattern!r}; there are {', '.join(names)}")
+            raise ClientError(f"no topic matches {pattern!r}; {nearest(pattern, names)}")
         found.update(matched)
     return sorted(found)

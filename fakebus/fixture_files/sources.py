@@ -203,7 +203,11 @@ def not_a_directory(root: Path) -> tuple[Position, str, str]:
         return Position(str(root)), message, f"write {root.parent}"
     message = f"there is no directory {root}"
     # A path has lost one of the slashes of a URL.
-    hint = NOT_FETCHED if is_remote(str(root)) else f"create it with a file {ROOT_FILE}"
+    hint = (
+        NOT_FETCHED
+        if is_remote(str(root))
+        else f"create it with a file {ROOT_FILE}: fakebus fixtures init"
+    )
     return Position(str(root / ROOT_FILE)), message, hint
 
 

@@ -165,6 +165,8 @@ def read_report(path: Path) -> ServiceReport:
         content = read_bounded(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, FileNotFoundError):
+            reason = f"{reason}; fakebus contract report  writes one in each service"
         raise ReportError(f"{_name(path)} cannot be read: {reason}") from None
     try:
         document = json.loads(content)

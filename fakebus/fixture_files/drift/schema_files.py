@@ -125,5 +125,6 @@ def read_schema_file(path: Path) -> tuple[str, str | None]:
             raise FakebusError(f"{path} is larger than {_MAX_BYTES} bytes, too large for a schema")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FakebusError(f"{path} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FakebusError(f"{path} cannot be read: {reason}") from None
     return text, _type(path.name) or ("JSON" if path.name.endswith(".json") else None)

@@ -67,8 +67,11 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
         MetadataResponseBroker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
         for b in context.brokers()
     ]
-    told = f"{brokers[0].host}:{brokers[0].port}"
-    broker.group_coordinator.history.looked_around(context.client_id or "", told)
+    told, came_by = [(b.host, b.port) for b in brokers], context.connection
+    # Who is told the address that it has come by can reach it.
+    if (came_by.local_host.removeprefix("::ffff:"), came_by.local_port) not in told:
+        host, port = told[0]
+        broker.group_coordinator.history.looked_around(context.client_id or "", f"{host}:{port}")
     return MetadataResponse(
         brokers=brokers,
         cluster_id=broker.cluster_id,

@@ -236,7 +236,7 @@ async def test_a_bus_that_does_not_run_yet_is_told_and_found_later(tmp_path: Pat
     async with Client(
         agent_server(Places(connected, None, tmp_path), Permissions(writes=False))
     ) as client:
-        assert "is it running?" in await refusal(client, "list_topics")
+        assert "fakebus up" in await refusal(client, "list_topics")
 
 
 def command(bus: FakeBus, *options: str) -> list[str]:

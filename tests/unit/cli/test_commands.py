@@ -72,6 +72,31 @@ def test_wrong_usage_is_told_with_the_way_to_the_help(
     assert capsys.readouterr().err.endswith(f"(see {command} --help)\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tpics", "did you mean topics? (see fakebus --help)"),
+        ("faults ad", "did you mean add? (see fakebus faults --help)"),
+        ("tail t --format jsn", "did you mean json? (see fakebus tail --help)"),
+        ("topics --partitons=3", "did you mean --partitions? (see fakebus topics --help)"),
+        ("topics t more", "unrecognized arguments: more (see fakebus topics --help)"),
+    ],
+)
+def test_a_slip_is_told_by_the_command_that_it_belongs_to_with_the_word_that_was_meant(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(words.split())
+    assert capsys.readouterr().err.endswith(f"{told}\n")
+
+
+def test_the_beginning_of_an_option_with_two_names_is_enough(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["topics", "--bootstrap", "127.0.0.1:1"]) == 2
+    assert "start a bus with  fakebus up" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["topics", "groups", "doctor", "demo"])
 def test_a_missing_client_library_is_said_with_the_extra_that_brings_it(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -907,7 +907,8 @@ def test_missing_root_file_is_told(write_set: WriteSet) -> None:
 def test_missing_directory_is_told(tmp_path: Path) -> None:
     root = tmp_path / "none"
     assert texts(root) == [
-        f"fakebus.yaml:1:1: there is no directory {root}; create it with a file fakebus.yaml"
+        f"fakebus.yaml:1:1: there is no directory {root}; create it with a file fakebus.yaml: "
+        "fakebus fixtures init"
     ]
 
 

@@ -326,6 +326,7 @@ def test_directories_without_reports_and_observations_are_told(
     assert "there are no reports in" in error
     assert "--fakebus-service NAME" in error
     assert "none.json cannot be read: No such file" in error
+    assert "fakebus contract report  writes one" in error
 
 
 @pytest.mark.parametrize(
