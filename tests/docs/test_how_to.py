@@ -33,24 +33,8 @@ _SHOP = {
 }
 _UP = "fakebus up"
 _FILLED = (_UP, "cat orders.ndjson parcels.ndjson | fakebus produce --json")
-_ADDRESS = '{"name": "street", "type": "string"}'
-_ORDER = (
-    '{{"type": "record", "name": "Order", "fields": [{{"name": "id", "type": "string"}}, '
-    '{{"name": "address", "type": {{"type": "record", "name": "Address", "fields": [{}]}}}}{}]}}'
-)
 BEFORE = {
     "README": Before(checkout=["fixtures"]),
-    "change-an-event": Before(
-        files={
-            f"fixtures/schemas/{name}": _ORDER.format(_ADDRESS, "")
-            for name in ("order.avsc", "mail/order.avsc", "bills/order.avsc")
-        }
-        | {
-            "order-v2.avsc": _ORDER.format(
-                _ADDRESS, ', {"name": "note", "type": ["null", "string"], "default": null}'
-            ),
-        },
-    ),
     "console": Before(files={"token.txt": "a-word-of-sixteen-letters"}, commands=[_UP]),
     "contracts": Before(
         files={
@@ -74,7 +58,7 @@ BEFORE = {
     ),
     "rest": Before(commands=[_UP]),
     "snapshots": Before(files=_SHOP, commands=_FILLED),
-    "sql": Before(files=_SHOP, commands=_FILLED),
+    "sql": Before(commands=[_UP]),
 }
 """What a page takes for granted: what its reader has anyway, or has done on other pages."""
 

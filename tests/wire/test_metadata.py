@@ -99,12 +99,12 @@ def test_an_unknown_topic_that_is_to_grow_is_not_explained(client: RawClient, to
     ]
 
 
-@pytest.mark.parametrize(("advertised", "lost"), [((), 0), ((Address("127.0.0.1", 9),), 1)])
+@pytest.mark.parametrize(("advertised", "lost"), [(None, 0), (Address("127.0.0.1", 9), 1)])
 def test_who_is_told_the_address_that_it_has_come_by_is_not_taken_to_be_lost(
-    advertised: tuple[Address, ...], lost: int
+    advertised: Address | None, lost: int
 ) -> None:
     any_port = (Address("127.0.0.1", 0),)
-    settings = Settings(data=None, kafka=any_port, http=(), advertise=advertised)
+    settings = Settings(data=None, kafka=any_port, http=(), advertise=(advertised,))
     with FakeBus.thread(settings) as bus, RawClient(str(bus.kafka_addresses[0])) as client:
         ask(client, 12)
         assert len(bus.broker.group_coordinator.history.astray({})) == lost
