@@ -42,9 +42,18 @@ _WITHOUT_TEXT = frozenset(
         (
             *(ApiKey.PRODUCE, ApiKey.DESCRIBE_CLIENT_QUOTAS, ApiKey.DESCRIBE_GROUPS),
             *(ApiKey.CREATE_PARTITIONS, ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS),
+            *(ApiKey.CONSUMER_GROUP_DESCRIBE, ApiKey.SHARE_GROUP_DESCRIBE),
+            *(ApiKey.STREAMS_GROUP_DESCRIBE, ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS),
+            *(ApiKey.SHARE_FETCH, ApiKey.SHARE_ACKNOWLEDGE),
         ),
     )
 )
+_CODE_ONLY = (
+    int(ApiKey.CONSUMER_GROUP_HEARTBEAT),
+    int(ApiKey.SHARE_GROUP_HEARTBEAT),
+    int(ApiKey.STREAMS_GROUP_HEARTBEAT),
+)
+"""APIs of members, whose answers say nothing of a member that is not let in."""
 _SIDE_LISTS = frozenset(("forgotten_topics_data",))
 """What a request names besides what it asks for."""
 
@@ -91,6 +100,11 @@ def refusing_response(
     schema = api_schema(api_key)
     assert schema is not None  # noqa: S101 - it has a response
     root = schema.response.root
+    if api_key in _CODE_ONLY:
+        more: dict[str, Any] = {"status": []} if api_key == ApiKey.STREAMS_GROUP_HEARTBEAT else {}
+        return struct_class(root)(error_code=error.code, **more)
+    if api_key == ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS:
+        return _of_groups(answer, error)
     fields = {field.name: field for field in root.fields_in(version)}
     if whole and "error_code" in fields:
         answer.error_code = error.code
@@ -103,6 +117,13 @@ def refusing_response(
                 answer.producer_epoch = -1
     if api_key not in _WITHOUT_TEXT:
         _explain(answer, root, version, error.text)
+    return answer
+
+
+def _of_groups(answer: Any, error: ErrorCode) -> Any:
+    """Say of each group what is wrong, and not of what it was asked."""
+    for group in answer.groups:
+        group.error_code, group.topics = error.code, []
     return answer
 
 
@@ -199,7 +220,7 @@ def _names(field: FieldSchema) -> Iterable[str]:
 
 _SAME_IN_BOTH = frozenset(
     (
-        *("name", "topic", "topic_id", "group_id", "member_id", "group_instance_id"),
+        *("name", "topic", "topic_name", "topic_id", "group_id", "member_id", "group_instance_id"),
         *("resource_type", "resource_name", "key", "transactional_id", "entity"),
     )
 )

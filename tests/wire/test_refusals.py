@@ -179,6 +179,19 @@ def test_the_epoch_of_the_last_record_is_compared(
     assert (found.diverging_epoch.epoch, found.diverging_epoch.end_offset) == diverging
 
 
+def test_a_reader_whose_log_was_cut_off_is_told_at_once_and_gets_no_records(
+    client: RawClient, topic: str
+) -> None:
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    wanted = {"fetch_offset": 9, "last_fetched_epoch": 0, "current_leader_epoch": 0}
+    started = time.monotonic()
+    answer = fetch_topics(client, (topic, [wanted]), min_bytes=1, max_wait_ms=300_000)
+    assert time.monotonic() - started < 60
+    [found] = answer.responses[0].partitions
+    assert (found.diverging_epoch.end_offset, bytes(found.records or b"")) == (1, b"")
+
+
 def test_a_session_without_partitions_can_be_opened(client: RawClient) -> None:
     opened = fetch_topics(client, session_id=0, session_epoch=0)
     assert opened.session_id > 0

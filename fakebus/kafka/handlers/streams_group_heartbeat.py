@@ -55,7 +55,9 @@ async def handle_streams_group_heartbeat(
     wanted = _heartbeat(request, context)
     names = wanted.topology.source_topics if wanted.topology is not None else ()
     if not all(context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name) for name in names):
-        return StreamsGroupHeartbeatResponse(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code)
+        return StreamsGroupHeartbeatResponse(
+            error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code, status=[]
+        )
     coordinator = context.broker.group_coordinator
     result = await coordinator.streams_heartbeat(wanted)
     if result.missing and (problems := await _create(result.missing, context)):

@@ -196,6 +196,16 @@ async def test_a_time_inside_a_half_deleted_batch_finds_what_is_left(broker: Bro
     assert found == (1, 20)
 
 
+async def test_the_newest_time_is_that_of_records_that_are_left(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    for at in (30, 10, 20):
+        await broker.produce(T0, batch(b"v", at=at))
+    log = broker.partition_log(T0)
+    await log.delete_records(1)
+    found = await broker.find_offset(log, -3, IsolationLevel.READ_UNCOMMITTED)
+    assert found == (2, 20)
+
+
 async def test_retention_by_time_and_by_size(broker: Broker, clock: ManualClock) -> None:
     await broker.topics.create("old", 1, {"retention.ms": "60000"})
     await broker.topics.create("big", 1, {"retention.bytes": "3000"})

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from fakebus.errors import ErrorCode
-from fakebus.kafka.error_responses import error_response
+from fakebus.kafka.error_responses import error_response, refusing_response
 from fakebus.kafka.served import SERVED, ServedApi
 from fakebus.protocol import codec, messages
 from fakebus.protocol.api_keys import ApiKey
@@ -136,3 +136,35 @@ def test_offset_fetch_says_it_of_the_group() -> None:
 def test_a_response_without_room_for_errors_is_refused() -> None:
     with pytest.raises(LookupError, match="holds no error"):
         error_response(999, 0, None, ERROR)
+
+
+def test_a_share_group_that_a_client_may_not_see_is_refused_as_a_whole() -> None:
+    topic = messages.DescribeShareGroupOffsetsRequestTopic(topic_name="t", partitions=[0])
+    group = messages.DescribeShareGroupOffsetsRequestGroup(group_id="g", topics=[topic])
+    request = messages.DescribeShareGroupOffsetsRequest(groups=[group])
+    error, api = ErrorCode.GROUP_AUTHORIZATION_FAILED, ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS
+    [told] = refusing_response(api, 0, request, error, whole=False).groups
+    assert (told.group_id, told.error_code, told.topics) == ("g", error.code, [])
+
+
+@pytest.mark.parametrize(
+    ("api", "request_class"),
+    [
+        (ApiKey.CONSUMER_GROUP_HEARTBEAT, messages.ConsumerGroupHeartbeatRequest),
+        (ApiKey.SHARE_GROUP_HEARTBEAT, messages.ShareGroupHeartbeatRequest),
+        (ApiKey.STREAMS_GROUP_HEARTBEAT, messages.StreamsGroupHeartbeatRequest),
+    ],
+)
+def test_a_member_that_is_not_let_in_is_told_nothing_of_itself(
+    api: ApiKey, request_class: Any
+) -> None:
+    error = ErrorCode.GROUP_AUTHORIZATION_FAILED
+    version = SERVED[api].max_version
+    answer = refusing_response(
+        api, version, request_class(group_id="g", member_id="m"), error, whole=True
+    )
+    assert (answer.error_code, answer.member_id or "", answer.error_message) == (
+        error.code,
+        "",
+        None,
+    )
