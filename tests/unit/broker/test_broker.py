@@ -196,6 +196,22 @@ async def test_a_time_inside_a_half_deleted_batch_finds_what_is_left(broker: Bro
     assert found == (1, 20)
 
 
+async def test_a_time_in_a_half_deleted_batch_that_cannot_be_read_is_found_where_the_log_begins(
+    broker: Broker,
+) -> None:
+    await broker.topics.create("t", 1, {})
+    data = bytearray(
+        build_batch([NewRecord(key=None, value=b"v", timestamp_ms=n) for n in (10, 20, 30)])
+    )
+    data[22], data[61:] = Codec.LZ4, b"\xff" * len(data[61:])  # its records cannot be unpacked
+    write_crc(data)
+    await broker.produce(T0, data)
+    log = broker.partition_log(T0)
+    await log.delete_records(2)
+    found = await broker.find_offset(log, 25, IsolationLevel.READ_UNCOMMITTED)
+    assert found == (2, 10)
+
+
 async def test_the_newest_time_is_that_of_records_that_are_left(broker: Broker) -> None:
     await broker.topics.create("t", 1, {})
     for at in (30, 10, 20):
