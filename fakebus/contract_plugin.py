@@ -15,6 +15,7 @@ Options, in the ini file and on the command line:
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,4 +142,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from fakebus.fixture_files.contracts.reports import OBSERVED, write_report
 
     worker = getattr(session.config, "workerinput", {}).get("workerid", "main")
-    write_report(observed, session.config.rootpath / OBSERVED / f"{worker}.json")
+    directory = session.config.rootpath / OBSERVED
+    write_report(observed, directory / f"{worker}.json")
+    # As pytest does with its cache: nobody has to tell git.
+    with suppress(FileExistsError), (directory / ".gitignore").open("x", encoding="ascii") as file:
+        file.write("*\n")

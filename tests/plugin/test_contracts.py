@@ -129,6 +129,7 @@ def test_two_services_prove_that_they_understand_each_other(
     monkeypatch.chdir(pytester.path)
     pytester.makepyfile(test_shop=SHOP)
     run(pytester, "shop", "test_shop.py", passed=5)
+    assert (pytester.path / ".fakebus" / "observed" / ".gitignore").read_text() == "*\n"
     assert fakebus(["contract", "report"]) == 0
     pytester.makepyfile(test_billing=BILLING)
     run(pytester, "billing", "test_billing.py", passed=7)
