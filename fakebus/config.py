@@ -112,7 +112,7 @@ def parse_assignments(values: Sequence[str]) -> dict[str, str]:
     for value in values:
         name, equals, setting = value.partition("=")
         if not equals or not name.strip():
-            raise ConfigError(f"{value!r} is not KEY=VALUE, as in num.partitions=3")
+            raise ConfigError(f"{value!r} is not KEY=VALUE: write a name, = and a value")
         found[name.strip()] = setting.strip()
     return found
 

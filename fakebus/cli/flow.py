@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (BusHttpError, FlowError, NotFoundError) as error:
         if isinstance(error, BusHttpError) and error.status not in _NEVER_WAS:
             raise
-        print_lines(f"fakebus flow: {error}", error=True)
+        print_lines(f"fakebus: {error}", error=True)
         return 2
     if arguments.format == JSON:
         print_json(flow)

@@ -140,4 +140,4 @@ def _tell(done: Mapping[str, Any], *, is_dry: bool) -> None:
     what = "would be replayed" if is_dry else "replayed"
     print_lines(f"{counted(count, 'record')} {what}, of {done['scanned']} that were looked at")
     if done["problem"] is not None:
-        print_lines(f"fakebus replay: {done['problem']}", error=True)
+        print_lines(f"fakebus: {done['problem']}", error=True)

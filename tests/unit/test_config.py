@@ -137,7 +137,7 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({}, {"FAKEBUS_LOG_LEVEL": "loud"}, None, "FAKEBUS_LOG_LEVEL: 'loud' is not one of"),
         ({}, {"FAKEBUS_MEMORY": "maybe"}, None, "neither true nor false"),
         ({}, {}, "kafkaa = 1\n", "there is no setting 'kafkaa'; did you mean kafka?"),
-        ({}, {}, "xyzqw = 1\n", "there is no setting 'xyzqw'; there are fixtures, profile"),
+        ({}, {}, "xyzqw = 1\n", "there is no setting 'xyzqw'; there are fixtures, "),
         ({}, {}, "data = 'x'\nmemory = true\n", "memory and data exclude each other"),
         ({}, {"FAKEBUS_DATA": "x", "FAKEBUS_MEMORY": "1"}, None, "FAKEBUS_MEMORY and data exclude"),
         ({}, {}, "kafka = [\n", "cannot be read as TOML"),
