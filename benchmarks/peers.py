@@ -82,8 +82,9 @@ class Server:
         self._temporary.cleanup()
 
     def cpu_seconds(self) -> float:
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
+        # The clock of a process, as clock_getcpuclockid(3) names it: what /proc tells is in ticks
+        # of 10 ms, and small figures would be multiples of one.
+        return time.clock_gettime((~self.pid << 3) | 2)
 
     def rss_bytes(self) -> int:
         return int(psutil.Process(self.pid).memory_info().rss)

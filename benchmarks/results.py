@@ -89,7 +89,9 @@ def print_table(measure: str, figures: dict[str, dict[str, list[float]]]) -> Non
 
 
 def shown(values: list[float]) -> str:
-    """Return a median and half the range as text."""
+    """Return a median and half the range as text; a single value has none."""
+    if len(values) == 1:
+        return number(values[0])
     median, spread = statistics.median(values), (max(values) - min(values)) / 2
     return f"{number(median)} ±{number(spread)}"
 
