@@ -56,7 +56,6 @@ class Causes:
         self._store = store
         self._clients = clients
         self._records = records
-        self._window_ms = window_ms
         self._same_keys = SameKeys(store, records, window_ms)
         self._written: dict[Place, NoteRow | None] = {}
         self._identities: dict[Place, list[IdentityRow]] = {}

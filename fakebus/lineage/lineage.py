@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,8 +19,6 @@ from fakebus.lineage.notes import Notebook
 from fakebus.lineage.peers import PeerFinder
 from fakebus.lineage.services import ServiceRule, Services
 from fakebus.storage.lineage_interface import ClientRow, LineageStore
-
-logger = logging.getLogger("fakebus.lineage")
 
 _WRITE_S = 0.15
 """How long activities wait until they are stored."""
