@@ -14,6 +14,7 @@ from typing import Any
 
 from fakebus.addresses import Address, http_url, parse_address, parse_kafka_address
 from fakebus.errors import ConfigError
+from fakebus.input_files import read_at_most
 from fakebus.wording import json_mistake
 
 DEFAULT_KAFKA_PORT = 9092
@@ -24,6 +25,7 @@ DEFAULT_DATA_FILE = Path("fakebus.db")
 DEFAULT_SECURE = Path("fakebus-secure")
 DEFAULT_FIXTURES = Path("fixtures")
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
+_MOST_BYTES = 10 * 1024 * 1024
 COMPATIBILITY_LEVELS = (
     "NONE",
     "BACKWARD",
@@ -382,9 +384,12 @@ def file_layer(
     import tomllib  # most buses are started without a file: a megabyte less at rest
 
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        data = read_at_most(path, _MOST_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path} cannot be read: {reason}") from error
+    try:
+        content = tomllib.loads(data.decode())
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
     except ValueError as error:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from fakebus.fixture_files.sources import read_bounded
+
 _INI_FILES = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _MOST_FILES = 5_000
 _MAX_BYTES = 1 << 20
@@ -57,11 +59,9 @@ def _candidates(project: Path) -> Iterator[Path]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        # It went while the project was walked; then no test is in it.
+        text = read_bounded(path, _MAX_BYTES).decode(errors="replace")
+    except (OSError, ValueError):
+        # It went while the project was walked, or is none that Python reads: no test is in it.
         return
     yield from enumerate(text.splitlines(), 1)
 

@@ -14,11 +14,13 @@ from fakebus.client.connection import Connection
 from fakebus.client.reachability import connect_problem, parse_servers
 from fakebus.config import DEFAULT_BOOTSTRAP_SERVER, command_settings_table, parse_assignments
 from fakebus.errors import ConfigError
+from fakebus.input_files import read_text_at_most
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
 
 _SHORTEST_TOKEN = 16
+_MOST_TOKEN_BYTES = 64 * 1024
 _BYTES = ("file", "header", "key", "key_separator", "value")
 """Arguments that may be any bytes: files, and parts of records."""
 
@@ -170,8 +172,8 @@ def token_of(arguments: argparse.Namespace) -> str:
     if path is None:
         return ""
     try:
-        token: str = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError) as error:
+        token = read_text_at_most(path, _MOST_TOKEN_BYTES, "ascii").strip()
+    except (OSError, ValueError) as error:
         raise ConfigError(f"the token in {path} cannot be read: {error}") from None
     if not token.isprintable() or " " in token or len(token) < _SHORTEST_TOKEN:
         raise ConfigError(

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
+from fakebus.input_files import read_at_most
 from fakebus.output_files import misnamed
 
 ROOT_FILE = "fakebus.yaml"
@@ -183,7 +184,7 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
         raise ValueError("it is not a regular file")
     if found.st_size > max_bytes:
         raise ValueError(f"it has {found.st_size} bytes; at most {max_bytes} are allowed")
-    return path.read_bytes()
+    return read_at_most(path, max_bytes)
 
 
 def is_pack(path: Path) -> bool:

@@ -22,6 +22,7 @@ from urllib.request import urlopen
 
 from fakebus.addresses import http_url
 from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.input_files import read_at_most
 from fakebus.kafka.sasl import AuthenticationFailed
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class KeySet:
         import jwt
 
         if self._path is not None:
-            text = self._path.read_bytes()
+            text = read_at_most(self._path, _MOST_KEY_BYTES)
         else:
             with urlopen(self._url, timeout=_FETCH_S) as answer:  # noqa: S310 - checked above
                 text = answer.read(_MOST_KEY_BYTES)

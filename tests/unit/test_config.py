@@ -164,6 +164,11 @@ def test_a_bad_setting_says_where_it_came_from(
         load(flags, environ, toml, directory=tmp_path)
 
 
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="it has more than"):
+        load_settings({}, environ={}, config_file=Path("/dev/zero"))
+
+
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings({}, environ={}, config_file=tmp_path / "no.toml")

@@ -20,10 +20,12 @@ from fakebus.fixture_files.drift.findings import NOTE, DriftFinding
 from fakebus.fixture_files.drift.pins import Pin, fingerprint, pin_changes, pins
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem, Position, quoted
+from fakebus.input_files import read_text_at_most
 from fakebus.output_files import check_output, write_output
 
 LOCK_FILE = "fixtures.lock"
 LOCK_VERSION = 1
+_MOST_BYTES = 64 * 1024 * 1024
 RULE = "lock"
 _MADE_BY = "fakebus fixtures lock"
 _MARK = f"# Written by: {_MADE_BY}. The schemas that the events were made with."
@@ -109,7 +111,7 @@ def read_lock(directory: Path) -> Lock | None:
     if not path.is_file():
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_at_most(path, _MOST_BYTES)
         # An alias for an alias for a list is more than can be held or told.
         if "*" in text and any(
             isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.errors import FakebusError, MissingExtraError
+from fakebus.input_files import read_text_at_most
 from fakebus.schemas.interface import (
     ParsedSchema,
     ResolvedReference,
@@ -121,10 +122,8 @@ def read_schema_file(path: Path) -> tuple[str, str | None]:
         FakebusError: it cannot be read.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise FakebusError(f"{path} is larger than {_MAX_BYTES} bytes, too large for a schema")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text_at_most(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise FakebusError(f"{path} cannot be read: {reason}") from None
     return text, _type(path.name) or ("JSON" if path.name.endswith(".json") else None)
