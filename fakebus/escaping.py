@@ -11,6 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+MOST_LETTERS = 4_000
+"""Of a message, before it is escaped."""
+
 
 def printable(text: str) -> str:
     r"""Return a text on one line, with ``\n``, ``\x1b`` or ``\u202e`` for what does not print.
@@ -20,6 +23,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def shortened(text: str, most: int = MOST_LETTERS) -> str:
+    """Return a text with its middle left out if it is longer than a message may be.
+
+    What is wrong is said at one end of a message, and how to mend it at the other; between them may
+    stand a value of any length.
+    """
+    if len(text) <= most:
+        return text
+    kept = most // 2
+    return f"{text[:kept]} … {len(text) - 2 * kept} letters left out … {text[-kept:]}"
 
 
 def _escape(char: str) -> str:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TextIO
 
 from fakebus.cli.progress import hidden
-from fakebus.escaping import printable, printable_json
+from fakebus.escaping import printable, printable_json, shortened
 
 _ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -29,7 +29,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the first line."""
-        return printable(super().formatMessage(record))
+        return printable(shortened(super().formatMessage(record)))
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802
         """Return the lines of a traceback."""
@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shortened(record.getMessage()),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

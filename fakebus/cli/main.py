@@ -16,7 +16,7 @@ from fakebus.cli.command_settings import complete
 from fakebus.cli.output import abandon_output, print_text
 from fakebus.config import unknown_variables
 from fakebus.errors import FakebusError
-from fakebus.escaping import printable
+from fakebus.escaping import printable, shortened
 from fakebus.wording import close_names
 
 EXIT_OK = 0
@@ -92,7 +92,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and end with the exit code of wrong usage."""
-        super().error(f"{printable(message)} (see {self.prog} --help)")
+        super().error(f"{printable(shortened(message))} (see {self.prog} --help)")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Refuse what is left over here, where the command's options are known by name."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from fakebus.cli.progress import hidden
-from fakebus.escaping import printable, printable_json
+from fakebus.escaping import printable, printable_json, shortened
 
 TEXT = "text"
 JSON = "json"
@@ -77,13 +77,13 @@ def print_lines(*lines: str, error: bool = False, flush: bool = False) -> None:
 
     Args:
         lines: without their ends.
-        error: print to standard error.
+        error: print to standard error, with the middle of what is very long left out.
         flush: let a reader at the other end of a pipe have them now.
     """
     stream = sys.stderr if error else sys.stdout
     with hidden():
         for line in lines:
-            print(printable(line), file=stream, flush=flush)
+            print(printable(shortened(line) if error else line), file=stream, flush=flush)
 
 
 def print_text(text: str, *, error: bool = False) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fakebus.errors import FakebusError
-from fakebus.escaping import printable
+from fakebus.escaping import printable, shortened
 
 INVALID = "invalid"
 """The rule of what cannot be used at all."""
@@ -58,7 +58,7 @@ class FixtureProblem:
     def __str__(self) -> str:
         """Return ``file:line:column: what is wrong; how to mend it``."""
         tail = f"; {self.hint}" if self.hint else ""
-        return printable(f"{self.file}:{self.line}:{self.column}: {self.message}{tail}")
+        return printable(shortened(f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"))
 
 
 class FixtureError(FakebusError):

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from fakebus.errors import MissingExtraError
+from fakebus.escaping import shortened
 from fakebus.limited_log import LimitedLog
 from fakebus.registry.errors import RegistryError, invalid_schema
 
@@ -55,13 +56,13 @@ def error_response(
     status: int, error_code: int, message: str, content_type: str = ERROR_CONTENT_TYPE
 ) -> web.Response:
     """Return ``{"error_code": …, "message": …}``, the form of all errors."""
-    # ASCII, because a message may quote what no encoding can write.
+    # ASCII, because a message may quote what no encoding can write, of any length.
     # Browsers ask their user then.
     headers = {"WWW-Authenticate": _CHALLENGE} if status == 401 else {}
     return web.Response(
         status=status,
         headers=headers,
-        body=json.dumps({"error_code": error_code, "message": message}).encode(),
+        body=json.dumps({"error_code": error_code, "message": shortened(message)}).encode(),
         content_type=content_type,
     )
 

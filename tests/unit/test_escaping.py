@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakebus.errors import BrokerError, ConfigError, ErrorCode
-from fakebus.escaping import printable, printable_json, printable_lines
+from fakebus.escaping import MOST_LETTERS, printable, printable_json, printable_lines, shortened
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 
 # Half surrogate pairs too, which are no text that can be written anywhere.
@@ -60,3 +60,12 @@ def test_the_text_of_an_error_prints_whatever_it_quotes() -> None:
 def test_every_problem_of_a_set_is_one_line() -> None:
     problem = FixtureProblem(file="a\nb", line=1, column=2, message="\x1b[2J", hint="c\rd")
     assert str(FixtureError([problem, problem])) == "\n".join(["a\\nb:1:2: \\x1b[2J; c\\rd"] * 2)
+
+
+def test_of_a_very_long_message_both_ends_are_told() -> None:
+    assert shortened("x" * MOST_LETTERS) == "x" * MOST_LETTERS
+    told = shortened(f"wrong: {'x' * 1_000_000}; mend it")
+    assert len(told) < MOST_LETTERS + 50
+    assert told.startswith("wrong: xxx")
+    assert told.endswith("xxx; mend it")
+    assert "996016 letters left out" in told
