@@ -8,7 +8,7 @@ import pytest
 
 from fakebus.broker.appending import AppendResult
 from fakebus.broker.broker import Broker
-from fakebus.broker.fetching import FetchTarget
+from fakebus.broker.fetching import EpochEnd, FetchTarget
 from fakebus.broker.log_rewriting import LogContent, cut_off, replace_logs
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import ErrorCode
@@ -38,6 +38,18 @@ async def test_an_epoch_ends_where_the_log_was_cut_off(broker: Broker, log: Part
     assert [log.end_of_epoch(epoch) for epoch in (-1, 0, 1, 2, 3)] == [None, 1, 1, 1, None]
     (found,) = await broker.fetch([FetchTarget(log, 1, 1000, current_leader_epoch=1)])
     assert found.error is ErrorCode.FENCED_LEADER_EPOCH
+
+
+async def test_a_reader_of_what_was_cut_off_is_given_nothing_of_what_came_instead(
+    broker: Broker, log: PartitionLog
+) -> None:
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
+    for value in (b"x", b"y", b"z"):
+        await broker.produce(T0, batch(value))
+    (found,) = await broker.fetch([FetchTarget(log, 3, 1000, last_fetched_epoch=0)])
+    assert (found.diverging_epoch, list(found.batches)) == (EpochEnd(0, 1), [])
+    (found,) = await broker.fetch([FetchTarget(log, 3, 1000, last_fetched_epoch=1)])
+    assert (found.diverging_epoch, len(found.batches)) == (None, 1)
 
 
 async def test_what_was_deleted_is_put_back_with_its_offsets(
