@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fakebus.addresses import Address
 from fakebus.cli.command_settings import path_argument
-from fakebus.cli.output import add_repeated_argument
+from fakebus.cli.output import add_format_argument, add_repeated_argument
 from fakebus.client.bus_http import DEFAULT_URL, BusHttp
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import connect_problem, parse_servers
@@ -65,6 +65,20 @@ def add_bus_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where a fakebus is, for :func:`bus_of`."""
     add_http_argument(parser)
     add_bootstrap_arguments(parser)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the options of commands that ask a fakebus, in front of an action or without one.
+
+    Returns:
+        The parent of the parsers of the actions, which adds them behind an action's name. What was
+        given in front of it stays, if it is not given again.
+    """
+    behind = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for each in (parser, behind):
+        add_bus_arguments(each)
+        add_format_argument(each, "what the bus answers")
+    return behind
 
 
 def bus_of(arguments: argparse.Namespace, feature: str) -> BusHttp:

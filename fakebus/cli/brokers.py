@@ -16,8 +16,8 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
-from fakebus.cli.bootstrap import add_bus_arguments, bus_of
-from fakebus.cli.output import JSON, add_format_argument, print_json, print_table
+from fakebus.cli.bootstrap import add_common_arguments, bus_of
+from fakebus.cli.output import JSON, print_json, print_table
 
 _FEATURE = "fakebus brokers"
 _ACTIONS = {
@@ -30,19 +30,13 @@ _ACTIONS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus brokers``; without one the brokers are listed."""
     parser.set_defaults(action="list")
-    _add_common(parser)
+    common = [add_common_arguments(parser)]
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for name, help_text in _ACTIONS.items():
-        action = actions.add_parser(name, help=help_text, description=help_text)
+        action = actions.add_parser(name, help=help_text, description=help_text, parents=common)
         if name != "list":
             action.add_argument("broker", metavar="NUMBER", help="as  fakebus brokers  shows it")
-        _add_common(action)
         action.set_defaults(action=name)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add_bus_arguments(parser)
-    add_format_argument(parser, "what the bus answers")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,10 +23,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from fakebus.cli.bootstrap import add_bus_arguments, bus_of
+from fakebus.cli.bootstrap import add_common_arguments, bus_of
 from fakebus.cli.output import (
     JSON,
-    add_format_argument,
     print_json,
     print_lines,
     print_table,
@@ -43,21 +42,15 @@ _FLAGS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus faults``; without one the faults are listed."""
     parser.set_defaults(act=_list)
-    _add_common(parser)
+    common = [add_common_arguments(parser)]
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for name, (act, help_text) in _ACTIONS.items():
-        action = actions.add_parser(name, help=help_text, description=help_text)
+        action = actions.add_parser(name, help=help_text, description=help_text, parents=common)
         if act is _add:
             _configure_add(action)
         elif act is _remove:
             action.add_argument("fault", metavar="NUMBER", help="as  fakebus faults  shows it")
-        _add_common(action)
         action.set_defaults(act=act)
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add_bus_arguments(parser)
-    add_format_argument(parser, "what the bus answers")
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:

@@ -50,7 +50,8 @@ def add_repeated_argument(
 ) -> None:
     """Add an option that may be given several times; it is a list, empty at first."""
     text = f"{help_text}; may be given several times"
-    parser.add_argument(name, action="append", default=[], metavar=metavar, help=text)
+    default = [] if parser.argument_default is None else parser.argument_default
+    parser.add_argument(name, action="append", default=default, metavar=metavar, help=text)
 
 
 def reader_has_gone() -> bool:

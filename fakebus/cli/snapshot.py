@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fakebus.cli.bootstrap import add_bus_arguments, bus_of
+from fakebus.cli.bootstrap import add_common_arguments, bus_of
 from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import (
     JSON,
-    add_format_argument,
     print_json,
     print_lines,
     print_table,
@@ -38,16 +37,16 @@ from fakebus.wording import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of ``fakebus snapshot``."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    """Add the actions of ``fakebus snapshot``; without one the snapshots are listed."""
+    parser.set_defaults(act=_list)
+    common = [add_common_arguments(parser)]
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for name, (act, help_text) in _ACTIONS.items():
-        action = actions.add_parser(name, help=help_text, description=help_text)
+        action = actions.add_parser(name, help=help_text, description=help_text, parents=common)
         if act is not _list:
             action.add_argument("name", metavar="NAME", help="the snapshot")
         if act is _diff:
             _configure_diff(action)
-        add_bus_arguments(action)
-        add_format_argument(action, "what the bus answers")
         action.set_defaults(act=act)
 
 

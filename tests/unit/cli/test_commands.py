@@ -287,3 +287,15 @@ def test_a_path_or_name_that_no_system_takes_is_told(
     assert "… cannot be used: File name too long" in told or "create it with a file" in told
     assert run(["snapshot", "save", "\udcff"]) == 2
     assert r"'\udcff' is not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["faults", "list"], ["brokers", "stop", "2"], ["snapshot"]])
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_where_a_bus_is_may_be_said_in_front_of_an_action_and_behind_it(
+    words: list[str], is_behind: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *action = words
+    where = ["--http", "http://127.0.0.1:1"]
+    given = [command, *action, *where] if is_behind else [command, *where, *action]
+    assert run(given) == 2
+    assert "no fakebus answers at http://127.0.0.1:1" in capsys.readouterr().err
