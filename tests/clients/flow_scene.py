@@ -104,6 +104,8 @@ while True:
         producer.abort_transaction()
         consumer.seek(TopicPartition(message.topic(), message.partition(), message.offset()))
         continue
+    # Otherwise the offsets may come first, and the record be taken for one of those before, too.
+    producer.flush()
     producer.send_offsets_to_transaction(
         consumer.position(consumer.assignment()), consumer.consumer_group_metadata())
     producer.commit_transaction()
