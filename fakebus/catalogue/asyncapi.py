@@ -13,7 +13,6 @@ from typing import Any
 
 from fakebus.catalogue.event_types import Catalogue, EventType
 from fakebus.fixture_files.asyncapi.reading import SERVICE
-from fakebus.nesting import WALKED, is_deeper
 
 WRITTEN_BY = "Written by fakebus catalogue from what is declared and seen."
 _FORMATS = {
@@ -139,9 +138,7 @@ def _schema(schema: dict[str, Any]) -> Any:
     if schema["type"] == "PROTOBUF":
         return schema["text"]
     document = json.loads(schema["text"])
-    if schema["type"] == "AVRO" and not is_deeper(document, WALKED):
-        return _with_avro_names(document)
-    return document
+    return _with_avro_names(document) if schema["type"] == "AVRO" else document
 
 
 def _with_avro_names(schema: Any) -> Any:
