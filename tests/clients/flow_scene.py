@@ -104,8 +104,6 @@ while True:
         producer.abort_transaction()
         consumer.seek(TopicPartition(message.topic(), message.partition(), message.offset()))
         continue
-    # Otherwise the offsets may come first, and the record be taken for one of those before, too.
-    producer.flush()
     producer.send_offsets_to_transaction(
         consumer.position(consumer.assignment()), consumer.consumer_group_metadata())
     producer.commit_transaction()
@@ -200,10 +198,20 @@ class Scene:
         found: dict[str, Any] = self.http.get("/flow", record=record, depth=depth)
         return found
 
-    def flow_of(self, record: str, steps: int) -> dict[str, Any]:
-        """Return the flow of a record once it has so many records."""
+    def flow_of(self, record: str, steps: int, most: int | None = None) -> dict[str, Any]:
+        """Return the flow of a record once it has so many records.
+
+        Args:
+            record: its name.
+            steps: the records at least.
+            most: likewise at most: until what a transaction has written is known to be due to what
+                it has read, it may be due to earlier records, too.
+        """
         deadline = time.monotonic() + WAIT_S
-        while len((found := self.flow(record))["records"]) < steps or found["behind"]:
+        while (
+            not steps <= len((found := self.flow(record))["records"]) <= (most or sys.maxsize)
+            or found["behind"]
+        ):
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
         return found

@@ -166,7 +166,7 @@ def test_a_transaction_states_what_it_has_read_and_an_aborted_one_does_not(scene
     scene.service(TRANSACTIONAL, "garage", "bikes", "locks")
     scene.flow_of("frames[0]@0", 3)
     frame = scene.write("frames", "fails once")
-    flow = scene.flow_of(frame, 4)
+    flow = scene.flow_of(frame, 4, most=4)
     told = {each["record"]: each for each in flow["records"]}
     aborted, bike = (name for name in told if name.startswith("bikes"))
     [lock] = (name for name in told if name.startswith("locks"))
