@@ -6,7 +6,6 @@ seconds, so nothing may leave as HTML or as an unexplained 500.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -16,6 +15,7 @@ from fakebus.errors import MissingExtraError
 from fakebus.escaping import shortened
 from fakebus.limited_log import LimitedLog
 from fakebus.registry.errors import RegistryError, invalid_schema
+from fakebus.web.compact_json import compact_json
 
 logger = logging.getLogger("fakebus.web")
 _limited = LimitedLog(logger)
@@ -62,7 +62,7 @@ def error_response(
     return web.Response(
         status=status,
         headers=headers,
-        body=json.dumps({"error_code": error_code, "message": shortened(message)}).encode(),
+        body=compact_json({"error_code": error_code, "message": shortened(message)}).encode(),
         content_type=content_type,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from fakebus.broker.turns import in_turns
+from fakebus.web.compact_json import ENCODER
 from fakebus.web.errors import ClientGoneError
 from fakebus.web.event_stream import WRITE_TIMEOUT_S
 
@@ -17,7 +18,6 @@ _LEVELS = 2
 """How deep an answer is taken apart; what is deeper is encoded at once."""
 _BYTES_AT_ONCE = 64 * 1024
 """Of an answer that is sent whole, and of a part of a larger one."""
-_ENCODER = JSONEncoder()
 
 
 async def json_answer(
@@ -26,8 +26,7 @@ async def json_answer(
     *,
     status: int = 200,
     content_type: str = "application/json",
-    charset: str | None = "utf-8",
-    encoder: JSONEncoder = _ENCODER,
+    encoder: JSONEncoder = ENCODER,
 ) -> web.StreamResponse:
     """Return the answer to a request, which is sent already if it is large.
 
@@ -36,10 +35,9 @@ async def json_answer(
         data: the answer; iterators in it stand for lists, and are asked only as far as it is sent.
         status: of the answer.
         content_type: of the answer.
-        charset: that the type tells.
         encoder: makes JSON of it.
     """
-    headers = {"Content-Type": f"{content_type}; charset={charset}" if charset else content_type}
+    headers = {"Content-Type": content_type}
     pieces = (piece.encode() async for piece in in_turns(_pieces(data, encoder, _LEVELS)))
     return await answer_in_parts(request, pieces, headers, status=status)
 

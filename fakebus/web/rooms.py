@@ -13,6 +13,7 @@ from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import SharedWork
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
+from fakebus.web.compact_json import compact_json
 from fakebus.web.large_answers import answered
 from fakebus.web.registry.room import RegistryRoom
 from fakebus.web.rest.room import RestRoom, RestState, RestV3Room, StreamsRoom
@@ -34,7 +35,8 @@ async def ready(room: ServerRoom) -> object:
     answer = {"ready": not problem, "topics": room.bus.topic_count()}
     if not problem:
         return answer
-    return web.json_response(answer | {"error_code": 503, "message": problem}, status=503)
+    body = compact_json(answer | {"error_code": 503, "message": problem}).encode()
+    return web.Response(status=503, body=body, content_type="application/json")
 
 
 async def metrics(room: ServerRoom) -> object:

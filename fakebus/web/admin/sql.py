@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from fakebus.web.admin.call import AdminCall
+from fakebus.web.compact_json import compact_json
 from fakebus.web.connection import origin_of
 from fakebus.web.errors import RequestError
 from fakebus.web.large_answers import answer_in_parts
@@ -43,13 +43,13 @@ async def ask(call: AdminCall) -> object:
     except SqlError as error:
         raise RequestError(422, str(error)) from None
     with found.rows:
-        headers = {"Content-Type": "application/json; charset=utf-8"}
+        headers = {"Content-Type": "application/json"}
         return await answer_in_parts(call.request, _pieces(found), headers)
 
 
 async def _pieces(found: Answer) -> AsyncIterator[bytes]:
-    yield f'{{"columns": {json.dumps(found.columns)}, "rows": '.encode()
+    yield f'{{"columns":{compact_json(found.columns)},"rows":'.encode()
     while part := await asyncio.to_thread(found.rows.read, _BYTES_AT_ONCE):
         yield part
     more = {"records": found.records, "complete": found.complete}
-    yield f", {json.dumps(more)[1:]}".encode()
+    yield f",{compact_json(more)[1:]}".encode()

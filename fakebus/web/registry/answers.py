@@ -51,9 +51,7 @@ async def response(request: web.Request, answer: object, content_type: str) -> w
         return web.Response(status=204)
     if isinstance(answer, Text):
         return web.Response(body=answer.value.encode(), content_type=content_type)
-    return await json_answer(
-        request, answer, content_type=content_type, charset=None, encoder=_ENCODER
-    )
+    return await json_answer(request, answer, content_type=content_type, encoder=_ENCODER)
 
 
 def answer_type(accept: str) -> str:

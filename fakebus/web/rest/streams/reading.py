@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
+from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.event_stream import Message, event_stream
 from fakebus.web.rest.call import RestCall
@@ -104,16 +104,13 @@ async def read_records(call: RestCall) -> object:
     parts = [write(each) async for each in in_turns(events)]
     data = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
     if form == JSON:
-        rest = json.dumps({"next": cursor, "complete": is_complete})
-        data = b'{"records": [%b], %b' % (data.removesuffix(b", "), rest[1:].encode())
-    charset = "utf-8" if form == JSON else None
-    return web.Response(
-        body=data, status=status, content_type=form, charset=charset, headers=headers
-    )
+        rest = compact_json({"next": cursor, "complete": is_complete})
+        data = b'{"records":[%b],%b' % (data.removesuffix(b","), rest[1:].encode())
+    return web.Response(body=data, status=status, content_type=form, headers=headers)
 
 
 def _member(event: Event) -> str:
-    return f"{json.dumps(event_fields(event))}, "
+    return f"{compact_json(event_fields(event))},"
 
 
 def _request(call: RestCall, question: _Question) -> ReadRequest:

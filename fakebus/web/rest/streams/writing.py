@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -13,6 +12,7 @@ from fakebus.broker.topics import Topic
 from fakebus.cluster.composing import record_of_event
 from fakebus.errors import FakebusError
 from fakebus.records.record import NewRecord
+from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import MOST_LETTERS, JsonStream
 from fakebus.web.large_answers import send
@@ -42,7 +42,7 @@ async def write_records(call: RestCall) -> web.StreamResponse:
             else:
                 receipts = await _write(call, topic, part, number)
                 number += len(part)
-            lines = "".join(json.dumps(each) + "\n" for each in receipts)
+            lines = "".join(compact_json(each) + "\n" for each in receipts)
             await send(call.request, response, lines.encode())
     return response
 

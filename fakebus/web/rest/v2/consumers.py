@@ -16,6 +16,7 @@ from fakebus.fixture_files.times import parse_instant
 from fakebus.registry.sources import RegistrySource
 from fakebus.types import TopicPartition
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import json_answer
 from fakebus.web.rest.call import PARTITION_NOT_FOUND, RestCall, field, objects, partition_of
 from fakebus.web.rest.consumer import LONGEST_WAIT_MS, MAX_BYTES, Consumer, ConsumerOptions, Placed
 from fakebus.web.rest.media_types import FORMATS, accepted_types
@@ -187,7 +188,7 @@ async def read_records(call: RestCall) -> object:
         wait_ms = min(wait_ms, LONGEST_WAIT_MS)
         found = await consumer.records(wait_ms, max_bytes, call.is_abandoned)
         rows = await _rows(call, consumer, found)
-    return web.json_response(rows, content_type=media_type)
+    return await json_answer(call.request, rows, content_type=media_type)
 
 
 async def _rows(call: RestCall, consumer: Consumer, found: Sequence[Placed]) -> list[object]:

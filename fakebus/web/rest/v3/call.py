@@ -13,6 +13,7 @@ from fakebus.broker.groups.group import GroupDescription
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topic
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import json_answer
 from fakebus.web.rest.call import RestCall
 
 UNKNOWN_TOPIC = 40403
@@ -79,9 +80,9 @@ class V3Call(RestCall):
         metadata = {"self": self.url(*path), "next": None}
         return {"kind": f"Kafka{kind}List", "metadata": metadata, "data": iter(elements)}
 
-    def created(self, resource: Resource) -> web.Response:
+    async def created(self, resource: Resource) -> web.StreamResponse:
         """Return the answer that tells what was created."""
-        return web.json_response(resource, status=201)
+        return await json_answer(self.request, resource, status=201)
 
     def group(self) -> GroupDescription:
         """Return the path's group; RequestError 404 if there is none."""

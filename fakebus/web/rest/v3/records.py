@@ -6,7 +6,6 @@ the receipts come as lines while it is still being sent. What is there at once i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC
@@ -21,9 +20,10 @@ from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.times import parse_instant
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
+from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import JsonStream
-from fakebus.web.large_answers import send
+from fakebus.web.large_answers import json_answer, send
 from fakebus.web.rest.call import field, objects
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.incoming import incoming
@@ -80,7 +80,7 @@ async def _stream(call: V3Call, topic: Topic) -> web.StreamResponse:
             receipts = [] if isinstance(part, RequestError) else await _write(call, topic, part)
             if isinstance(part, RequestError):
                 receipts = [_error(part)]
-            lines = "".join(json.dumps(each) + "\r\n" for each in receipts)
+            lines = "".join(compact_json(each) + "\r\n" for each in receipts)
             await send(call.request, response, lines.encode())
     if not response.prepared:
         raise RequestError(400, "the body has no record")
@@ -204,4 +204,5 @@ async def produce_batch(call: V3Call) -> object:
     failures = [each for each in told if each.get("error_code") != 200]
     for each in successes:
         del each["error_code"]
-    return web.json_response({"successes": successes, "failures": failures}, status=207)
+    answer = {"successes": successes, "failures": failures}
+    return await json_answer(call.request, answer, status=207)

@@ -72,7 +72,7 @@ async def create_topic(call: V3Call) -> object:
         links = ("partitions", "configs", "partition_reassignments")
         path = ("topics", done.name)
         return call.resource("Topic", path, fields | {each: call.related(*path) for each in links})
-    return call.created(_topic(call, call.topic(done.name)))
+    return await call.created(_topic(call, call.topic(done.name)))
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,38 @@ def test_another_cluster_is_not_here_and_confluent_server_s_paths_are(proxy: Pro
     assert proxy.session.get(found["topics"]["related"], timeout=60).status_code == 200
 
 
+def test_scripts_find_fields_with_grep_as_in_confluent_s_answers(
+    proxy: Proxy, cluster: Cluster
+) -> None:
+    name = new_name("found")
+    created = cluster.ask("POST", "/topics", {"topic_name": name})
+    path = f"/topics/{name}/records"
+    record = {"value": {"type": "JSON", "data": {"a": [1, 2]}}}
+    answers = [
+        created,
+        cluster.ask("POST", path, record),
+        cluster.ask("POST", f"{path}:batch", {"entries": [{"id": "1", **record}]}),
+        *(
+            proxy.ask("GET", each)
+            for each in (
+                "/v3/clusters",
+                "/v3/clusters/no",
+                "/topics",
+                "/topics/no",
+                "/subjects/no/versions",
+                "/ready",
+                "/_fakebus/v1/faults",
+                f"/_fakebus/v1/topics/{name}/records",
+            )
+        ),
+    ]
+    for answer in answers:
+        text = answer.text.rstrip()
+        assert text == json.dumps(answer.json(), separators=(",", ":"))
+        # JSON has one charset, and Confluent's servers do not name it.
+        assert "charset" not in answer.headers["Content-Type"]
+
+
 def test_a_group_its_members_and_its_lag_are_told(cluster: Cluster) -> None:
     name = new_name("lag")
     cluster.topic(name, partitions_count=2)
