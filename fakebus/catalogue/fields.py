@@ -17,12 +17,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fakebus.errors import FakebusError
-from fakebus.fixture_files.drift.outlines import pointed_to
 from fakebus.fixture_files.problems import did_you_mean, quoted
 from fakebus.schemas.avro.language import AvroSchema
 from fakebus.schemas.avro.nodes import NO_DEFAULT, Array, Map, Node, Record, Union
 from fakebus.schemas.avro.nodes import Field as AvroField
 from fakebus.schemas.interface import STORED, ParsedSchema, ResolvedReference
+from fakebus.schemas.json_schema.pointers import pointed_to
 from fakebus.schemas.languages import language
 
 if TYPE_CHECKING:

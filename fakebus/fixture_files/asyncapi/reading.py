@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakebus.fixture_files.asyncapi.document import Document, Place, whole_number
+from fakebus.fixture_files.inputs.input import literal
 from fakebus.fixture_files.problems import DataError, ProblemList, quoted
 from fakebus.fixture_files.structure.declarations import Origin
 from fakebus.fixture_files.structure.event_models import Format, KeyFormat
@@ -314,8 +315,8 @@ class AsyncApiReader:
             named = {"subject": format_.subject} if format_.subject else {"type": "json"}
             fields: dict[str, Any] = {
                 "topic": topic,
-                "key": None if key is None else _escaped(_first_example(key)),
-                "value": {**named, "data": _escaped(value)},
+                "key": None if key is None else literal(_first_example(key)),
+                "value": {**named, "data": literal(value)},
                 "headers": {name: _header(each) for name, each in document.fields(headers)},
             }
             title = document.field(example, "name")
@@ -348,16 +349,6 @@ def _first_example(schema: _Payload) -> Any:
     return next(
         (each[0] for each in given if isinstance(each, list) and each), document.get("default")
     )
-
-
-def _escaped(data: Any) -> Any:
-    """Return data in which a name that begins with ``$`` is no call of a function."""
-    if isinstance(data, dict):
-        return {
-            f"${name}" if name.startswith("$") else name: _escaped(inner)
-            for name, inner in data.items()
-        }
-    return [_escaped(item) for item in data] if isinstance(data, list) else data
 
 
 def _header(place: Place) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fakebus.schemas.interface import ParsedSchema
+from fakebus.schemas.json_schema.pointers import pointed_to
 
 Facts = Mapping[str, str]
 """What is known of one place: its type, default, symbols and so on, as short texts."""
@@ -70,9 +71,12 @@ def _avro_parts(node: Any, step: str = "") -> Iterator[tuple[Any, str]]:
 def _avro_fields(node: Any, path: str, within: frozenset[str]) -> Iterator[tuple[str, Facts]]:
     if node["type"] == "enum":
         yield f"{path}{' ' if path else ''}(enum)", {SYMBOLS: ", ".join(node["symbols"])}
-    if node["type"] != "record" or node["name"] in within or len(within) > _MAX_DEPTH:
+    if node["type"] not in ("record", "error"):
         return
-    inside = within | {node["name"]}
+    name = f"{node.get('namespace', '')}.{node['name']}"
+    if name in within or len(within) > _MAX_DEPTH:
+        return
+    inside = within | {name}
     for field in node["fields"]:
         place = f"{path}.{field['name']}" if path else field["name"]
         facts = {TYPE: _avro_type(field["type"])}
@@ -93,20 +97,12 @@ def _avro_type(node: Any) -> str:
         return f"array of {_avro_type(node['items'])}"
     if kind == "map":
         return f"map of {_avro_type(node['values'])}"
-    if kind in ("record", "enum", "fixed"):
+    if kind in ("record", "error", "enum", "fixed"):
         namespace = node.get("namespace")
         return f"{kind} {f'{namespace}.' if namespace else ''}{node['name']}"
     text = _avro_type(kind) if isinstance(kind, dict | list) else str(kind)
     logical = node.get("logicalType")
     return f"{text} ({logical})" if logical else text
-
-
-def pointed_to(node: Any, pointer: str) -> Any:
-    """Return the part of an object that a JSON pointer names; ``None`` if there is none."""
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        node = node.get(name) if isinstance(node, dict) else None
-    return node
 
 
 class _JsonOutline:

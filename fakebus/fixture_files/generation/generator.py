@@ -24,6 +24,7 @@ from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.models import Topic
 from fakebus.fixture_files.structure.schema_set import SchemaSet
 from fakebus.fixture_files.times import parse_time
+from fakebus.schemas.avro.language import AvroSchema
 from fakebus.schemas.interface import ParsedSchema
 
 _KEY_PLACE = "key"
@@ -401,8 +402,8 @@ def _hints(spec: Generate) -> Iterator[Hint]:
 
 
 def _values_of(schema: ParsedSchema | None, name: str) -> AvroValues | JsonSchemaValues | None:
-    if schema is not None and schema.schema_type == "AVRO":
-        return AvroValues(schema.formatted("resolved"), name)
+    if isinstance(schema, AvroSchema):
+        return AvroValues(schema.node, name)
     if schema is not None and schema.schema_type == "JSON":
         return JsonSchemaValues(schema.canonical, name)
     return None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import chain
 from itertools import count as count_from
 from math import inf
 from random import Random
 from typing import Any, NamedTuple
 
+from fakebus.fixture_files.generation.json_schema_merging import Merging
 from fakebus.fixture_files.generation.values import (
     FORMATS,
     MISSING_SHARE,
@@ -19,7 +21,9 @@ from fakebus.fixture_files.generation.values import (
     plain_text,
     shown,
 )
+from fakebus.fixture_files.inputs.input import literal
 from fakebus.fixture_files.problems import DataError, quoted
+from fakebus.schemas.json_schema.pointers import pointed_to
 
 _BRANCHES = ("allOf", "oneOf", "anyOf")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -27,6 +31,8 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ANCHORS = ("$anchor", "$dynamicAnchor")
 _MAX_STEPS = 200
 """How many references and branches may lie between a place and its type."""
+_MORE_TRIES = 30
+"""How many more items are made where all have to be different and some are not."""
 _MOST_STEPS = 2**62
 """How many multiples of a number are counted; of more, chance finds none."""
 
@@ -44,6 +50,7 @@ class JsonSchemaValues:
         self._root = json.loads(text)
         self._costs: dict[str, float] = {}
         self._recursive: dict[int, bool] = {}
+        self._merging = Merging()
         draft = str(self._root.get("$schema")) if isinstance(self._root, dict) else ""
         self._ref_stands_alone = not ("2019-09" in draft or "2020-12" in draft)
         """Older drafts ignore what stands beside a reference."""
@@ -69,9 +76,9 @@ class JsonSchemaValues:
         schema = self._resolved(schema, choice)
         for keyword in ("enum", "examples"):
             if schema.get(keyword) and not choice.has_hint_below:
-                return random.choice(schema[keyword])
+                return literal(random.choice(schema[keyword]))
         if "const" in schema:
-            return schema["const"]
+            return literal(schema["const"])
         kind = self._kind(schema, random, depth, growth)
         if kind == "object":
             return self._object(schema, maker, path, place, depth, growth)
@@ -105,7 +112,7 @@ class JsonSchemaValues:
                 if beside and not self._ref_stands_alone:
                     schema = {"allOf": [schema], **beside}
             elif "allOf" in schema:
-                schema = _merged(
+                schema = self._merging.merged(
                     [{key: part for key, part in schema.items() if key != "allOf"}]
                     + [self._resolved(part, choice, steps) for part in schema["allOf"]]
                 )
@@ -113,7 +120,7 @@ class JsonSchemaValues:
                 word = "oneOf" if "oneOf" in schema else "anyOf"
                 rest = {key: part for key, part in schema.items() if key != word}
                 branch = self._resolved(self._branch(schema[word], choice), choice, steps)
-                schema = _merged([rest, branch])
+                schema = self._merging.merged([rest, branch])
             else:
                 return schema
         raise DataError("the schema's references never end", "mend the schema")
@@ -193,12 +200,10 @@ class JsonSchemaValues:
                 f"the schema refers to {quoted(reference)}, which lies outside of it",
                 "give the field a hint under with",
             )
-        name, *names = reference[1:].split("/")
+        name, slash, pointer = reference[1:].partition("/")
         found = _anchored(self._root, name) if name else self._root
-        for name in names:
-            name = name.replace("~1", "/").replace("~0", "~")
-            found = found[int(name)] if isinstance(found, list) else found.get(name, {})
-        return found
+        found = pointed_to(found, slash + pointer)
+        return {} if found is None else found
 
     def _object(
         self, schema: Any, maker: Maker, path: Path, place: str, depth: int, growth: Growth
@@ -247,17 +252,19 @@ class JsonSchemaValues:
                     f"{count} are allowed",
                     "mend the schema",
                 )
-        return [
-            self._make(
-                positions[index] if index < len(positions) else items,
-                maker,
-                path,
-                f"{place}[{index}]",
-                depth + 1,
-                growth,
-            )
-            for index in range(count)
-        ]
+        made: list[object] = []
+        seen = set[str]()
+        is_unique = schema.get("uniqueItems")
+        for index in range(count + _MORE_TRIES if is_unique else count):
+            if len(made) == count:
+                break
+            inner = positions[index] if index < len(positions) else items
+            item = self._make(inner, maker, path, f"{place}[{index}]", depth + 1, growth)
+            text = json.dumps(item, sort_keys=True) if is_unique else str(index)
+            if text not in seen:
+                seen.add(text)
+                made.append(item)
+        return made
 
 
 class _Choice(NamedTuple):
@@ -308,10 +315,11 @@ def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) 
     They are named one by one, as a schema may demand more than any event has.
     """
     if count > 0 and schema.get("additionalProperties") is False:
+        has_patterns = bool(schema.get("patternProperties"))
         raise DataError(
-            f"an object needs {len(names) + count} properties, and no more than "
-            f"{len(names)} are allowed",
-            "mend the schema",
+            f"an object needs {len(names) + count} properties, and no more than {len(names)} "
+            f"{'have names that are listed' if has_patterns else 'are allowed'}",
+            "give it a hint under with" if has_patterns else "mend the schema",
         )
     listed = {*names, *schema.get("properties", {})}
     numbered = (f"property{number}" for number in count_from(1))
@@ -331,19 +339,6 @@ def _parts_of_value(schema: Mapping[str, Any]) -> list[Any]:
     """Return the schemas of what lies in an object or array."""
     positions, items = _items(schema)
     return [*schema.get("properties", {}).values(), *positions, items]
-
-
-def _merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            if key == "properties":
-                merged[key] = {**merged.get(key, {}), **value}
-            elif key == "required":
-                merged[key] = [*merged.get(key, ()), *value]
-            else:
-                merged[key] = value
-    return merged
 
 
 def _is_null(schema: Any) -> bool:
@@ -383,6 +378,9 @@ def _scalar(kind: str, schema: Mapping[str, Any], random: Random) -> object:
     lowest, highest = _limits(schema)
     step = schema.get("multipleOf")
     if step and highest // step < _MOST_STEPS:
+        if kind == "integer":
+            # Of 0.5 every second one is whole, and of 1.5 too.
+            step = Fraction(str(step)).numerator
         first, last = -(-lowest // step), highest // step
         return random.randint(int(first), int(max(first, last))) * step
     if kind == "integer":
@@ -394,16 +392,23 @@ def _scalar(kind: str, schema: Mapping[str, Any], random: Random) -> object:
 def _limits(schema: Mapping[str, Any]) -> tuple[float, float]:
     lowest, highest = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    tiny = 1 if schema.get("type") == "integer" else 0.01
     # Draft 4 has booleans that make minimum and maximum exclusive.
-    if above is True and lowest is not None:
-        lowest += tiny
-    elif above is not None and not isinstance(above, bool):
-        lowest = above + tiny
-    if below is True and highest is not None:
-        highest -= tiny
-    elif below is not None and not isinstance(below, bool):
-        highest = below - tiny
+    above = (lowest if above else None) if isinstance(above, bool) else above
+    below = (highest if below else None) if isinstance(below, bool) else below
+    if schema.get("type") == "integer":
+        lowest = _outer(max, lowest, None if above is None else above // 1 + 1)
+        highest = _outer(min, highest, None if below is None else -(-below // 1) - 1)
+    else:
+        first, last = _outer(max, lowest, above), _outer(min, highest, below)
+        room = inf if first is None or last is None else last - first
+        tiny = min(0.01, room / 4)
+        lowest = _outer(max, lowest, None if above is None else above + tiny)
+        highest = _outer(min, highest, None if below is None else below - tiny)
     if lowest is None:
         lowest = 1 if highest is None or highest >= 1 else highest - 1000
     return lowest, lowest + 1000 if highest is None else highest
+
+
+def _outer(choose: Callable[..., float], one: float | None, other: float | None) -> float | None:
+    given = [limit for limit in (one, other) if limit is not None]
+    return choose(given) if given else None
