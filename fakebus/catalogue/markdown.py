@@ -7,7 +7,6 @@ becomes markup.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from fakebus.catalogue.event_types import Catalogue, EventType, Party
 from fakebus.escaping import printable
-from fakebus.nesting import WALKED, is_deeper
+from fakebus.nesting import laid_out, laid_out_text
 from fakebus.schemas.languages import LANGUAGES
 from fakebus.wording import counted
 
@@ -77,7 +76,7 @@ def _section(event: EventType, shown: Callable[[str], str]) -> Iterator[str]:
     if event.schema is not None:
         kind = event.schema["type"]
         yield from ("", f"Schema, version {event.schema['version']}:", "")
-        yield from _fenced(_FENCES[kind], _pretty(kind, event.schema["text"]))
+        yield from _fenced(_FENCES[kind], laid_out_text(event.schema["text"]))
     if len(event.history) > 1:
         yield from ("", "Versions:", "")
         for each in event.history:
@@ -86,7 +85,7 @@ def _section(event: EventType, shown: Callable[[str], str]) -> Iterator[str]:
     if event.examples:
         yield from ("", "Examples:", "")
         for each in event.examples:
-            yield from _fenced("json", json.dumps(each, indent=2, ensure_ascii=False, default=str))
+            yield from _fenced("json", laid_out(each))
 
 
 def _services(parties: Iterable[Party], shown: Callable[[str], str]) -> str:
@@ -109,15 +108,6 @@ def _fenced(kind: str, text: str) -> Iterator[str]:
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     yield from (f"{fence}{kind}", *(printable(line) for line in text.splitlines()), fence)
-
-
-def _pretty(kind: str, text: str) -> str:
-    if kind == "PROTOBUF":
-        return text
-    contents = json.loads(text)
-    return (
-        text if is_deeper(contents, WALKED) else json.dumps(contents, indent=2, ensure_ascii=False)
-    )
 
 
 class _Folders:
@@ -216,7 +206,7 @@ def _add_event(files: dict[str, str], event: EventType, folders: _Folders) -> No
     if event.schema is not None:
         kind = event.schema["type"]
         matter["schemaPath"] = f"schema.{LANGUAGES[kind].suffix.rpartition('.')[2]}"
-        files[f"{home}/{matter['schemaPath']}"] = _pretty(kind, event.schema["text"]) + "\n"
+        files[f"{home}/{matter['schemaPath']}"] = laid_out_text(event.schema["text"]) + "\n"
     files[f"{home}/index.mdx"] = _page(matter, ["<NodeGraph />", "", *_section(event, _text)])
 
 

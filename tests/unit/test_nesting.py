@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from fakebus.catalogue.event_types import _shown
-from fakebus.nesting import READABLE, is_deeper
+from fakebus.nesting import READABLE, WALKED, is_deeper, laid_out_text
 from fakebus.web.console.rendering import laid_out
 
 
@@ -31,3 +32,22 @@ def test_examples_are_what_can_be_read() -> None:
 def test_what_nobody_reads_takes_one_line() -> None:
     assert "\n" in laid_out(nested(READABLE))
     assert "\n" not in laid_out(nested(READABLE + 1))
+
+
+def test_a_text_of_json_has_lines_as_far_as_its_levels_are_walked() -> None:
+    assert laid_out_text('{"a":"ä","b":[1]}') == '{\n  "a": "ä",\n  "b": [\n    1\n  ]\n}'
+    assert laid_out_text(json.dumps(nested(WALKED))).count("\n") > WALKED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'syntax = "proto3";',
+        "",
+        json.dumps(nested(WALKED + 1)),
+        "[" * 100_000 + "]" * 100_000,
+    ],
+    ids=["no JSON", "empty", "deep", "too deep to be read"],
+)
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert laid_out_text(text) == text

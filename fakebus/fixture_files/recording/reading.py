@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple, NoReturn
 
 from fakebus.fixture_files.functions import MAX_DEPTH
+from fakebus.nesting import is_deeper
 from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import ParsedSchema, ResolvedReference, SchemaDataError
 from fakebus.schemas.payloads import Payload, SchemaSource, decode, encode
@@ -153,14 +154,18 @@ class RecordReader:
     def _understood(self, data: bytes, topic: str, is_key: bool) -> Written:
         found = decode(data, self._schemas, topic=topic, is_key=is_key)
         if found.schema is not None:
-            if not is_deep(found.data) and _is_written_so(data, found):
+            if not is_deeper(found.data, MAX_DEPTH) and _is_written_so(data, found):
                 schema = found.schema
                 self.used[schema.subject, schema.version] = schema
                 return Written(found.format, schema, found.data)
             found = decode(data, topic=topic, is_key=is_key)
         if found.format == "binary":
             return Written("binary", None, base64.b64encode(data).decode())
-        if found.format == "json" and found.data is not None and not is_deep(found.data):
+        if (
+            found.format == "json"
+            and found.data is not None
+            and not is_deeper(found.data, MAX_DEPTH)
+        ):
             # The bytes of a key choose its partition; a value may be spaced otherwise.
             if _is_json_written_so(data, found.data) or (not is_key and _is_plain_json(data)):
                 return Written("json", None, found.data)
@@ -174,21 +179,6 @@ def _in_log_order(records: Sequence[SourceRecord]) -> list[SourceRecord]:
     for queue in queues.values():
         queue.sort(key=lambda each: each.offset, reverse=True)
     return [queues[record.partition].pop() for record in records]
-
-
-def is_deep(data: object) -> bool:
-    """Return whether data is nested deeper than the data of fixture files may be."""
-    level = [data]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _is_written_so(data: bytes, found: Payload[SourceSchema]) -> bool:

@@ -39,6 +39,7 @@ from fakebus.fixture_files.recording.stable_names import StableNames
 from fakebus.fixture_files.recording.written_sets import WrittenSet, file_stems
 from fakebus.fixture_files.structure.models import DEFAULT_PARTITIONER, DEFAULT_TOPIC_CONFIG
 from fakebus.fixture_files.times import offset_text, parse_duration
+from fakebus.nesting import laid_out_text
 from fakebus.output_files import read_regular
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.schemas.interface import SchemaDataError
@@ -366,6 +367,5 @@ def _has_time(data: object) -> bool:
 
 
 def _schema_text(schema: SourceSchema) -> str:
-    if schema.schema_type not in ("AVRO", "JSON"):
-        return schema.text
-    return json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False) + "\n"
+    text = laid_out_text(schema.text)
+    return text if schema.schema_type == "PROTOBUF" else text + "\n"

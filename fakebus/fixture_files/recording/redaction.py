@@ -18,8 +18,8 @@ from functools import partial
 from typing import TypeVar
 
 from fakebus.errors import ConfigError
+from fakebus.fixture_files.functions import MAX_DEPTH
 from fakebus.fixture_files.recording.field_names import field_names
-from fakebus.fixture_files.recording.reading import is_deep
 from fakebus.fixture_files.recording.redaction_rules import Rule, rule_table
 from fakebus.fixture_files.recording.relative_times import is_time
 from fakebus.fixture_files.recording.replacements import (
@@ -30,6 +30,7 @@ from fakebus.fixture_files.recording.replacements import (
     Replacements,
 )
 from fakebus.fixture_files.recording.stable_names import UUID
+from fakebus.nesting import is_deeper
 
 PATH_RULE = Rule(rule="a path that was named", instead="redacted-{}", numbers=True)
 STRICT_RULE = Rule(rule="strict", instead="redacted-{}")
@@ -307,7 +308,7 @@ class Redaction:
                 data = json.loads(text)
             except (ValueError, RecursionError):
                 return None
-            if is_deep(data) or path.count(_INSIDE) >= _MAX_NESTED:
+            if is_deeper(data, MAX_DEPTH) or path.count(_INSIDE) >= _MAX_NESTED:
                 return None
             redacted = self.data(data, (*path, _INSIDE))
             return text if redacted == data else _json_like(redacted, text)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
-
-from fakebus.nesting import WALKED, is_deeper
 
 MAX_LINES = 5_000
 """Lines of texts that are compared; of longer ones only whether they are the same."""
@@ -46,14 +43,3 @@ def _lines(matcher: SequenceMatcher[str], old: list[str], new: list[str]) -> Ite
         shown = group[-1][2]
     if shown < len(old):
         yield Line("…", f"{len(old) - shown} lines")
-
-
-def pretty(schema: str) -> str:
-    """Return a schema on several lines; Protobuf has them already."""
-    try:
-        contents = json.loads(schema)
-        if is_deeper(contents, WALKED):
-            return schema
-        return json.dumps(contents, indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return schema

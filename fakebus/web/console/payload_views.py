@@ -13,7 +13,7 @@ import msgpack
 from fakebus.broker.record_thread import politely
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import MOST_DECODED
-from fakebus.nesting import is_deeper
+from fakebus.nesting import laid_out
 from fakebus.schemas.payloads import Payload, decode
 
 _INLINE = 64 << 10
@@ -122,9 +122,10 @@ def beginning(data: bytes, letters: int) -> str:
 
 
 def _json(data: Any, source: bytes, indent: int) -> str:
-    wanted = None if not indent or is_deeper(data) else indent
     try:
-        return json.dumps(data, ensure_ascii=False, default=_as_text, indent=wanted)
+        if indent:
+            return laid_out(data, _as_text)
+        return json.dumps(data, ensure_ascii=False, default=_as_text)
     except (RecursionError, ValueError):
         return source.decode("utf-8", "backslashreplace")
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from fakebus import wording
+from fakebus import nesting, wording
 from fakebus.cluster.filters import instant
 from fakebus.escaping import printable, printable_lines
-from fakebus.nesting import is_deeper
 from fakebus.web.console.addresses import PREFIX, page_url
 from fakebus.wording import counted
 
@@ -90,11 +89,9 @@ def words(name: str) -> str:
 
 
 def laid_out(data: object) -> str:
-    """Return data as JSON for people, on one line if it is nested more deeply than they read."""
-    # Each line begins with as many blanks as its level has: 60 kB of brackets became gigabytes.
-    indent = None if is_deeper(data) else 2
+    """Return data as JSON for people, or that it cannot be shown."""
     try:
-        return json.dumps(data, indent=indent, ensure_ascii=False, default=str)
+        return nesting.laid_out(data)
     except RecursionError:
         return json.dumps("nested too deeply to be shown")
 

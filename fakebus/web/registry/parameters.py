@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from fakebus.nesting import is_deeper
 from fakebus.registry.contexts import context_name, context_prefix
 from fakebus.registry.model import MAX_NUMBER, Reference, SchemaRequest
 from fakebus.registry.registry import Registry
@@ -246,23 +247,9 @@ def _json_object(data: bytes) -> dict[str, object]:
         raise RequestError(400, f"the body is not valid JSON: {json_mistake(error)}") from None
     if not isinstance(value, dict):
         raise RequestError(400, "the body must be a JSON object")
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         raise RequestError(400, "the body is nested too deeply")
     return value
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels):
-        containers = (node for node in layer if isinstance(node, dict | list))
-        layer = [
-            child
-            for node in containers
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def _integer(text: str, what: str) -> int:

@@ -12,9 +12,10 @@ from fakebus.catalogue.impact import Impact, Proposal, impact_of
 from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
 from fakebus.cluster.interface import Cluster, NewSchema
 from fakebus.errors import FakebusError
+from fakebus.nesting import laid_out_text
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect, is_number
-from fakebus.web.console.differences import Line, compared, pretty
+from fakebus.web.console.differences import Line, compared
 from fakebus.web.errors import RequestError
 
 _MAX_ROWS = 300
@@ -82,7 +83,7 @@ async def _standing(cluster: Cluster, name: str, problem: str = "") -> Attempt:
     latest = await cluster.schemas.version(name)
     references = "\n".join(" ".join(map(str, each)) for each in latest.references)
     return Attempt(
-        text=pretty(latest.text),
+        text=laid_out_text(latest.text),
         schema_type=latest.schema_type,
         references=references,
         problem=problem,
@@ -99,7 +100,8 @@ async def _subject(
     other = call.query.number("against", before[-1] if before else shown.version)
     difference: list[Line] = []
     if other != shown.version:
-        difference = compared(pretty((await schemas.version(name, other)).text), pretty(shown.text))
+        earlier = await schemas.version(name, other)
+        difference = compared(laid_out_text(earlier.text), laid_out_text(shown.text))
     if attempt is None:
         attempt = await _standing(call.cluster, name)
     return Page(
@@ -109,7 +111,7 @@ async def _subject(
             "name": name,
             "versions": versions,
             "shown": shown,
-            "text": pretty(shown.text),
+            "text": laid_out_text(shown.text),
             "other": other,
             "difference": difference,
             "level": await schemas.level(name),

@@ -177,3 +177,13 @@ def test_a_number_of_thousands_of_digits_is_told_without_advice_on_python(
         told = send(http, subject, f"{{{field}}}".encode()).json["message"]
         assert "a number has too many digits" in told
         assert "set_int" not in told
+
+
+@pytest.mark.parametrize(("levels", "told"), [(99, "Invalid schema"), (100, "nested too deeply")])
+def test_a_body_is_nested_as_deeply_as_it_can_be_written_again(
+    http: Http, subject: str, levels: int, told: str
+) -> None:
+    # The body itself is the first level.
+    deep = b"[" * levels + b"]" * levels
+    answer = send(http, subject, b'{"schema": "{", "unknown": ' + deep + b"}")
+    assert told in answer.json["message"], answer.json
