@@ -70,8 +70,8 @@ SIZES = {
     # All figures within six minutes.
     "small": Size(
         rounds=3,
-        bytes_per_cell=2_000_000,
-        most_messages=15_000,
+        bytes_per_cell=50_000_000,
+        most_messages=200_000,
         latencies=1_000,
         transactions=100,
         one_record_batches=5_000,
