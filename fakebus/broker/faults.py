@@ -35,11 +35,16 @@ from fakebus.errors import ErrorCode, StorageError
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.storage.interface import PendingWrites
+from fakebus.wording import close_names
 
 MOST_FAULTS = 1000
 """That may be on at once: every request is held against all of them."""
 LARGEST = 1_000_000_000
 """Of the numbers that people give for a fault."""
+_NAMES_OF_REQUESTS = (
+    "say an API of Kafka such as 'Produce', a route of HTTP such as 'GET /subjects', or, where "
+    "fakebus serves Redis, a command such as 'XADD'"
+)
 
 
 class Aim(TypedDict, total=False):
@@ -186,6 +191,8 @@ class Faults:
         if partial:
             if served.front_end != KAFKA or aim.get("topic") is None:
                 raise ValueError("what fails partly is a request of Kafka, for a topic")
+            if partition is not None and partition < 0:
+                raise ValueError(f"a topic has no partition {partition}: they count from 0")
             what += " for this topic alone" if partition is None else f" for partition {partition}"
         return self._add(what, effect, api, **aim)
 
@@ -201,8 +208,8 @@ class Faults:
             LookupError: there is no such API, or the bus does not serve it.
             ValueError: ``seconds`` is negative, or as for :meth:`fail`.
         """
-        if seconds < 0:
-            raise ValueError("a delay cannot be negative")
+        if not 0 <= seconds <= LARGEST:
+            raise ValueError(f"a delay is 0 to {LARGEST} seconds")
         what = f"delay {api or 'any request'} by {seconds:g} s"
         return self._add(what, Delay(seconds), api, **aim)
 
@@ -220,8 +227,8 @@ class Faults:
             LookupError: there is no such API of Kafka, or the bus does not serve it.
             ValueError: ``seconds`` is negative, or as for :meth:`fail`.
         """
-        if seconds < 0:
-            raise ValueError("a client cannot wait for less than no time")
+        if not 0 <= seconds <= LARGEST:
+            raise ValueError(f"a client waits for 0 to {LARGEST} seconds")
         if api is not None and self.api_named(api).front_end != KAFKA:
             raise ValueError(f"{api} has no throttling: it is no request of Kafka")
         what = f"throttle {api or 'any request'} for {seconds:g} s"
@@ -340,11 +347,11 @@ class Faults:
         if len(self.active) >= MOST_FAULTS:
             raise ValueError(f"{MOST_FAULTS} faults are on, which every request is held against")
         if count is not None and count < 1:
-            raise ValueError("count is how often it happens, from 1 on, or None for always")
+            raise ValueError("a fault happens once at least: say from 1 on how often, or always")
         if not 0 < probability <= 1:
-            raise ValueError("probability is how likely it is, above 0 and up to 1")
+            raise ValueError("a probability is above 0 and up to 1")
         if for_s is not None and not for_s > 0:
-            raise ValueError("for_s is how long it is in force, in seconds and above 0")
+            raise ValueError("a fault is in force for more than 0 seconds")
         wanted = {"topic": topic, "group": group, "client_id": client_id}
         details = [f"{noun} {name}" for noun, name in wanted.items() if name is not None]
         fault = Fault(
@@ -382,7 +389,9 @@ class Faults:
             return served
         if _normal(name) in map(_normal, map(codec.api_name, ApiKey)):
             raise LookupError(f"fakebus does not serve the API {name}: no client sends it")
-        raise LookupError(f"Kafka has no API {name!r}; names are like 'Produce' and 'OffsetCommit'")
+        near = close_names(name[:80], self.names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f": {_NAMES_OF_REQUESTS}"
+        raise LookupError(f"no request is called {name[:80]!r} here{hint}")
 
 
 def _normal(name: str) -> str:

@@ -111,9 +111,12 @@ def test_an_answer_comes_late_and_the_fault_ends_by_itself(bus: FakeBus, ask: As
     [
         (["--error", "NOT_LEADER_OR_FOLLOWER"], "an error needs the api"),
         (["--error", "NO_SUCH", "--api", "Produce"], "NO_SUCH"),
-        (["--error", "UNKNOWN_SERVER_ERROR", "--api", "Prodce"], "Kafka has no API 'Prodce'"),
+        (
+            ["--error", "UNKNOWN_SERVER_ERROR", "--api", "Prodce"],
+            "no request is called 'Prodce' here; did you mean 'Produce'",
+        ),
         (["--delay", "1", "--times", "0"], "from 1 on"),
-        (["--delay", "-1"], "cannot be negative"),
+        (["--delay", "-1"], "a delay is 0 to"),
     ],
 )
 def test_what_cannot_happen_is_refused_with_words(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from fakebus.broker import fault as rules
@@ -124,11 +126,13 @@ def test_every_front_end_has_its_requests(faults: Faults) -> None:
 def test_what_cannot_happen_is_refused(faults: Faults) -> None:
     with pytest.raises(LookupError, match="does not serve the API Heartbeat"):
         faults.delay(api="Heartbeat", seconds=1)
-    with pytest.raises(LookupError, match="no API 'Prodoose'"):
+    with pytest.raises(
+        LookupError, match="no request is called 'Prodoose' here; did you mean 'Produce'"
+    ):
         faults.delay(api="Prodoose", seconds=1)
     with pytest.raises(LookupError, match="no error 'NONE'"):
         faults.fail(api="Produce", error="NONE")
-    with pytest.raises(ValueError, match="count"):
+    with pytest.raises(ValueError, match="from 1 on how often"):
         faults.delay(seconds=1, count=0)
     for probability in (0, 1.5):
         with pytest.raises(ValueError, match="probability"):
@@ -207,7 +211,14 @@ def test_what_goes_wrong_without_further_words(faults: Faults) -> None:
         ({"storage_full": True, "error": "NOT_CONTROLLER"}, "say what happens by one of error"),
         ({"corrupt": True, "partial": True}, "only an error can be for a part"),
         ({"throttle_s": 1, "api": "XADD"}, "XADD has no throttling"),
-        ({"throttle_s": -1}, "cannot wait for less than no time"),
+        ({"throttle_s": -1}, "a client waits for 0 to"),
+        ({"throttle_s": math.nan}, "a client waits for 0 to"),
+        ({"delay_s": math.nan}, "a delay is 0 to"),
+        ({"delay_s": math.inf}, "a delay is 0 to"),
+        (
+            {"error": "NOT_CONTROLLER", "api": "Produce", "topic": "t", "partition": -1},
+            "no partition -1",
+        ),
         ({}, "say what happens by one of error, delay_s, throttle_s, disconnect, corrupt"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -65,9 +65,9 @@ def test_all_faults_are_ended_at_once(bus: FakeBus, browser: Browser) -> None:
         ({"effect": "delay"}, "say what happens by one of"),
         ({"effect": "delay", "delay_s": "soon"}, "delay_s has to be a number, not 'soon'"),
         ({"effect": "delay", "delay_s": "nan"}, "delay_s is at most"),
-        ({"effect": "after", "times": "0"}, "count is how often it happens"),
+        ({"effect": "after", "times": "0"}, "say from 1 on how often"),
         ({"effect": "after", "for_s": "inf"}, "for_s is at most"),
-        ({"effect": "after", "api": "<script>"}, "Kafka has no API '<script>'"),
+        ({"effect": "after", "api": "<script>"}, "no request is called '<script>' here"),
         ({"effect": "x"}, "say what happens by one of"),
     ],
 )
