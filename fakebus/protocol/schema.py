@@ -244,11 +244,6 @@ def _texts_by_struct() -> dict[str, str]:
     return texts
 
 
-def struct_names() -> list[str]:
-    """Return the names of the classes of all messages and of all structs inside them."""
-    return list(_texts_by_struct())
-
-
 def struct_schemas(name: str) -> Iterator[StructSchema]:
     """Yield the structs of a message that has a struct of this name; none if none has.
 

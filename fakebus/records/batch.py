@@ -148,11 +148,6 @@ class BatchHeader(NamedTuple):
         return bool(self.attributes & TRANSACTIONAL_BIT)
 
     @property
-    def is_control(self) -> bool:
-        """Whether the batch holds a control record, such as a commit marker."""
-        return bool(self.attributes & CONTROL_BIT)
-
-    @property
     def has_delete_horizon(self) -> bool:
         """Whether the base timestamp is the time from which tombstones may go (KIP-534)."""
         return bool(self.attributes & DELETE_HORIZON_BIT)
@@ -179,13 +174,6 @@ def parse_header(buffer: Buffer, offset: int = 0) -> BatchHeader:
     if offset < 0 or len(buffer) - offset < HEADER_SIZE:
         raise CorruptBatchError("the record batch is shorter than its header of 61 bytes")
     return BatchHeader._make(HEADER.unpack_from(buffer, offset))
-
-
-def codec_of(buffer: Buffer) -> int:
-    """Return the number of the batch's compression codec, 0 when the header is cut off."""
-    if len(buffer) < HEADER_SIZE:
-        return Codec.NONE
-    return buffer[_ATTRIBUTES_AT + 1] & CODEC_MASK
 
 
 def check_whole(buffer: Buffer) -> BatchHeader:

@@ -25,7 +25,7 @@ from fakebus.records.batch import (
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress
 from fakebus.records.errors import InvalidBatchError
-from fakebus.records.record import ControlRecordType, NewRecord
+from fakebus.records.record import NewRecord
 from fakebus.records.varint import encode_varint
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _NO_ATTRIBUTES = b"\x00"
 _NO_HEADERS = encode_varint(0)
 _CONTROL_VERSION = 0
 _CONTROL_KEY = Struct(">hh")
+_ABORT, _COMMIT = 0, 1
+"""Types of control records (Kafka's ControlRecordType)."""
 _END_MARKER = Struct(">hi")
 
 
@@ -150,8 +152,7 @@ def build_end_marker(
 @lru_cache(maxsize=4)
 def _end_record(coordinator_epoch: int, *, commit: bool) -> bytes:
     """Return the record of a marker, which is the same in nearly all of them."""
-    kind = ControlRecordType.COMMIT if commit else ControlRecordType.ABORT
-    key = _CONTROL_KEY.pack(_CONTROL_VERSION, kind)
+    key = _CONTROL_KEY.pack(_CONTROL_VERSION, _COMMIT if commit else _ABORT)
     value = _END_MARKER.pack(_CONTROL_VERSION, coordinator_epoch)
     return bytes(_encode_records([NewRecord(key, value, (), 0)], 0))
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fakebus.records.batch import HEADER_SIZE, LENGTH_OVERHEAD, BatchHeader, parse_header
+from fakebus.records.batch import BatchHeader
 from fakebus.records.compression import DEFAULT_MAX_BYTES
-from fakebus.records.errors import CorruptBatchError, InvalidBatchError
+from fakebus.records.errors import InvalidBatchError
 from fakebus.records.record import Record
 from fakebus.records.varint import read_varint
 from fakebus.records.walk import (
@@ -43,24 +43,6 @@ class RecordProblem:
     index: int
     """The record's place in the batch, from 0."""
     problem: str
-
-
-def iterate_batches(buffer: Buffer) -> Iterator[memoryview]:
-    """Yield each of the batches that stand one behind the other, without a copy.
-
-    Raises:
-        CorruptBatchError: the last one is cut off, or a length is impossible.
-    """
-    view = memoryview(buffer)
-    position = 0
-    while position < len(view):
-        size = parse_header(view, position).batch_length + LENGTH_OVERHEAD
-        if not HEADER_SIZE <= size <= len(view) - position:
-            raise CorruptBatchError(
-                f"a record batch of {size} bytes cannot stand in the {len(view) - position} left"
-            )
-        yield view[position : position + size]
-        position += size
 
 
 def read_records(

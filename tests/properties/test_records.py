@@ -22,7 +22,6 @@ from fakebus.records.errors import RecordError
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.reader import (
     find_offset_for_timestamp,
-    iterate_batches,
     max_timestamp_record,
     read_records,
     records_without_key,
@@ -118,12 +117,6 @@ def test_log_append_time_reaches_every_record(
     assert not invalid_crcs([batch])
 
 
-@given(st.lists(RECORDS, max_size=4))
-def test_joined_batches_are_split_again(groups: list[list[NewRecord]]) -> None:
-    batches = [build_batch(records) for records in groups]
-    assert [bytes(part) for part in iterate_batches(b"".join(batches))] == batches
-
-
 def read_in_every_way(batch: Any) -> None:
     for read in (
         lambda: list(read_records(batch, 10**6)),
@@ -133,7 +126,6 @@ def read_in_every_way(batch: Any) -> None:
         lambda: max_timestamp_record(batch, 10**6),
         lambda: validate_records(batch, 10**6),
         lambda: recompress(batch, Codec.GZIP, 10**6),
-        lambda: list(iterate_batches(batch)),
     ):
         try:
             read()

@@ -32,8 +32,9 @@ from fakebus.protocol.messages import (
 )
 from fakebus.records.batch import write_crc
 from fakebus.records.builder import build_batch
-from fakebus.records.reader import iterate_batches, read_records
+from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
+from tests.batches import split_batches
 from tests.wire.client import RawClient
 
 Connect = Callable[[], RawClient]
@@ -88,7 +89,7 @@ def fetch(client: RawClient, topic: str, offset: int, version: int = 11, **optio
 
 
 def values(records: Any) -> list[bytes | None]:
-    return [r.value for b in iterate_batches(bytes(records)) for r in read_records(b)]
+    return [r.value for b in split_batches(bytes(records)) for r in read_records(b)]
 
 
 def changed(data: bytearray, position: int, layout: str, value: int) -> bytearray:

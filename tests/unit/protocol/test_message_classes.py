@@ -19,7 +19,7 @@ from fakebus.protocol.messages import (
     PartitionProduceResponse,
     TopicProduceData,
 )
-from fakebus.protocol.schema import StructSchema, all_messages, parse_message, struct_names
+from fakebus.protocol.schema import StructSchema, all_messages, parse_message
 from fakebus.protocol.struct_classes import struct_class
 
 CHECKOUT = Path(__file__).parents[3]
@@ -93,7 +93,6 @@ def test_every_use_of_a_struct_has_the_same_fields() -> None:
 
 def test_every_class_can_be_made() -> None:
     structs = [struct for message in all_messages() for struct in message.root.walk()]
-    assert {struct.name for struct in structs} == set(struct_names())
     for struct in structs:
         assert getattr(messages, struct.name) is struct_class(struct)
 

@@ -15,7 +15,6 @@ from fakebus.records.batch import (
     assign_offset,
     check_whole,
     clear_timestamp_type,
-    codec_of,
     compute_crc,
     count_sound,
     invalid_crcs,
@@ -111,7 +110,6 @@ def test_a_cut_off_header_is_corrupt(length: int) -> None:
     with pytest.raises(CorruptBatchError):
         parse_header(one_record()[:length])
     assert invalid_crcs([one_record()[:length]])
-    assert codec_of(one_record()[:length]) == 0
 
 
 def test_a_header_before_the_buffer_is_corrupt() -> None:
@@ -120,32 +118,27 @@ def test_a_header_before_the_buffer_is_corrupt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "transactional", "control", "horizon", "timestamp_type", "codec"),
+    ("attributes", "transactional", "horizon", "timestamp_type", "codec"),
     [
-        (0x00, False, False, False, TimestampType.CREATE_TIME, Codec.NONE),
-        (0x09, False, False, False, TimestampType.LOG_APPEND_TIME, Codec.GZIP),
-        (0x12, True, False, False, TimestampType.CREATE_TIME, Codec.SNAPPY),
-        (0x33, True, True, False, TimestampType.CREATE_TIME, Codec.LZ4),
-        (0x44, False, False, True, TimestampType.CREATE_TIME, Codec.ZSTD),
+        (0x00, False, False, TimestampType.CREATE_TIME, Codec.NONE),
+        (0x09, False, False, TimestampType.LOG_APPEND_TIME, Codec.GZIP),
+        (0x12, True, False, TimestampType.CREATE_TIME, Codec.SNAPPY),
+        (0x33, True, False, TimestampType.CREATE_TIME, Codec.LZ4),
+        (0x44, False, True, TimestampType.CREATE_TIME, Codec.ZSTD),
     ],
 )
 def test_the_bits_of_the_attributes_are_named(
     attributes: int,
     transactional: bool,
-    control: bool,
     horizon: bool,
     timestamp_type: TimestampType,
     codec: Codec,
 ) -> None:
     parsed = header(attributes=attributes)
     assert parsed.is_transactional is transactional
-    assert parsed.is_control is control
     assert parsed.has_delete_horizon is horizon
     assert parsed.timestamp_type is timestamp_type
     assert parsed.codec is codec
-    batch = one_record()
-    batch[22] = attributes
-    assert codec_of(batch) == codec
 
 
 @pytest.mark.parametrize("number", [5, 6, 7])

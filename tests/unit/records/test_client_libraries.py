@@ -12,7 +12,6 @@ from confluent_kafka import Producer
 from fakebus.records.batch import (
     HEADER_SIZE,
     assign_offset,
-    codec_of,
     invalid_crcs,
     parse_header,
     set_log_append_time,
@@ -20,8 +19,9 @@ from fakebus.records.batch import (
 from fakebus.records.builder import build_batch, build_end_marker
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import decompress
-from fakebus.records.reader import iterate_batches, read_records, validate_records
+from fakebus.records.reader import read_records, validate_records
 from fakebus.records.record import NewRecord, Record
+from tests.batches import split_batches
 from tests.unit.records import oracles
 
 START = 1700000000000
@@ -185,7 +185,7 @@ def librdkafka_batches() -> Iterator[dict[str, list[bytes]]]:
             )
         assert producer.flush(60) == 0
         stored = fetch_all(broker.host, broker.port, name)
-        batches[name] = [bytes(batch) for batch in iterate_batches(stored)]
+        batches[name] = split_batches(stored)
     yield batches
     keeper.flush(60)
 
@@ -195,7 +195,7 @@ def test_librdkafkas_batches_are_read_and_found_sound(
     codec: Codec, librdkafka_batches: dict[str, list[bytes]]
 ) -> None:
     batches = librdkafka_batches[codec.name.lower()]
-    assert {codec_of(batch) for batch in batches} == {codec}
+    assert {parse_header(batch).codec for batch in batches} == {codec}
     records: list[Record] = []
     for batch in batches:
         assert not invalid_crcs([batch])

@@ -21,13 +21,12 @@ from fakebus.records.errors import (
 from fakebus.records.reader import (
     RecordProblem,
     find_offset_for_timestamp,
-    iterate_batches,
     max_timestamp_record,
     read_records,
     records_without_key,
     validate_records,
 )
-from fakebus.records.record import ControlRecordType, NewRecord, Record, control_record_type
+from fakebus.records.record import NewRecord, Record
 from fakebus.records.varint import encode_varint
 
 READERS: list[Callable[[Any], Any]] = [
@@ -125,31 +124,6 @@ def test_offsets_left_by_compaction_may_have_holes() -> None:
     batch = batch_of(keyed(3), keyed(9), last_offset_delta=20)
     assert [found.offset for found in read_records(batch)] == [3, 9]
     assert [problem.index for problem in validate_records(batch)] == [0, 1]
-
-
-def test_batches_are_split_where_their_lengths_say_without_a_copy() -> None:
-    first, second = timed(1, 2), timed(3)
-    joined = bytearray(first + second)
-    parts = list(iterate_batches(joined))
-    assert parts == [first, second]
-    assign_offset(parts[1], 777, 0)
-    assert joined[len(first) : len(first) + 8] == struct.pack(">q", 777)
-    assert list(iterate_batches(b"")) == []
-
-
-@pytest.mark.parametrize("length", [-(2**31), -12, 0, 48, 49, 2**31 - 1])
-def test_a_length_that_cannot_be_ends_the_splitting(length: int) -> None:
-    batch = timed(1)
-    struct.pack_into(">i", batch, 8, length)
-    with pytest.raises(CorruptBatchError):
-        list(iterate_batches(timed(1) + batch))
-
-
-def test_a_cut_off_last_batch_is_noticed_after_the_whole_ones() -> None:
-    parts = iterate_batches(timed(1) + timed(2)[:-1])
-    assert next(parts) == timed(1)
-    with pytest.raises(CorruptBatchError):
-        next(parts)
 
 
 @pytest.mark.parametrize("codec", list(Codec))
@@ -348,28 +322,6 @@ def test_every_cut_of_a_batch_is_refused(reader: Callable[[Any], Any]) -> None:
     for size in range(len(batch)):
         with pytest.raises(RecordError):
             reader(batch[:size])
-
-
-@pytest.mark.parametrize(
-    ("key", "kind"),
-    [
-        (b"\0\0\0\0", ControlRecordType.ABORT),
-        (b"\0\0\0\1", ControlRecordType.COMMIT),
-        (b"\0\1\0\2more", ControlRecordType.LEADER_CHANGE),
-        (b"\0\0\0\x63", ControlRecordType.UNKNOWN),
-        (b"\0\0\xff\xfe", ControlRecordType.UNKNOWN),
-    ],
-)
-def test_the_kind_of_a_control_record_stands_in_its_key(
-    key: bytes, kind: ControlRecordType
-) -> None:
-    assert control_record_type(key) is kind
-
-
-@pytest.mark.parametrize("key", [None, b"", b"\0\0\0", b"\xff\xff\0\1"])
-def test_a_broken_control_key_is_refused(key: bytes | None) -> None:
-    with pytest.raises(InvalidBatchError):
-        control_record_type(key)
 
 
 def test_a_batch_of_the_builder_can_be_marked_as_log_append_time() -> None:
