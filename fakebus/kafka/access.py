@@ -32,7 +32,6 @@ from fakebus.kafka.api import (
     RequestContext,
 )
 from fakebus.kafka.error_responses import refusing_response
-from fakebus.protocol.codec import api_name
 from fakebus.protocol.schema import api_schema
 
 _NAMES = ("name", "topic", "topic_name", "group_id", "transactional_id", "resource_name")
@@ -180,12 +179,9 @@ def _answer(
     request: Any, kind: ResourceType | None, context: RequestContext, *, whole: bool = False
 ) -> Any:
     assert kind is not None  # noqa: S101 - nothing else is refused
-    try:
-        return refusing_response(
-            context.api_key, context.api_version, request, kind.refusal, whole=whole
-        )
-    except LookupError as error:
-        raise CloseConnection(f"{api_name(context.api_key)}: {error}") from None
+    return refusing_response(
+        context.api_key, context.api_version, request, kind.refusal, whole=whole
+    )
 
 
 def _with(result: HandlerResult, join: Callable[[Any], Any]) -> HandlerResult:

@@ -215,9 +215,6 @@ def encode(context: RequestContext) -> list[Buffer]:
 
 def _refuse(client: ClientConnection, context: RequestContext, request: Any) -> None:
     error = ErrorCode.ILLEGAL_SASL_STATE
-    try:
-        context.response = error_response(context.api_key, context.api_version, request, error)
-    except LookupError:
-        raise CloseConnection(error.text) from None
+    context.response = error_response(context.api_key, context.api_version, request, error)
     context.done = True
     client.close_after_answer = True

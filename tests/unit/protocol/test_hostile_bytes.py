@@ -94,7 +94,9 @@ def test_a_negative_length_is_refused(name: str, api_key: ApiKey, version: int, 
 )
 def test_null_is_refused_where_it_is_not_allowed(api_key: ApiKey, version: int, wire: str) -> None:
     what = refusal(api_key, version, wire)
-    assert "must not be null" in what or "-1 elements" in what
+    assert what.endswith(
+        "must not be null" if version or api_key != ApiKey.METADATA else "of -1 elements"
+    )
 
 
 @pytest.mark.parametrize(

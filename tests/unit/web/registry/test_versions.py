@@ -172,6 +172,8 @@ def test_metadata_and_rules_are_kept(http: Http, subject: str) -> None:
 def test_a_rule_may_have_a_long_name_and_several_actions(http: Http, subject: str) -> None:
     rule = {"name": "_é-" + "r" * 253, "type": "CEL", "mode": "WRITEREAD", "onFailure": "DLQ,ERROR"}
     http.register(subject, FIRST, ruleSet={"domainRules": [rule]})
+    (kept,) = http.get(f"/subjects/{subject}/versions/1").json["ruleSet"]["domainRules"]
+    assert kept.items() >= rule.items()
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_brokers_and_what_they_hold_are_told(cluster: Cluster) -> None:
     path = f"/brokers/{broker['broker_id']}"
     assert cluster.get(path) == broker
     replicas = cluster.get(f"{path}/partition-replicas")["data"]
-    assert all(each["is_leader"] and each["is_in_sync"] for each in replicas)
+    assert {(each["is_leader"], each["is_in_sync"]) for each in replicas} == {(True, True)}
     own = f"/topics/_schemas/partitions/0/replicas/{broker['broker_id']}"
     assert cluster.get(own) in replicas
     name = "log.cleaner.backoff.ms"
