@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
 
 from fakebus.broker.activity import READ_UNCOMMITTED
-from fakebus.lineage.hands import Hands, Produced
-from fakebus.lineage.history import COMMITTED, SENT, WINDOW_MS, Candidates, SentRange
+from fakebus.lineage.candidates import Candidates, SentRange
+from fakebus.lineage.hands import Hands
+from fakebus.lineage.history import COMMITTED, SENT, WINDOW_MS
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
 from fakebus.lineage.place import Place, parse_place
@@ -344,14 +345,9 @@ class Causes:
         Of very many those are returned that stand where the record does, counted in the order in
         which it was sent.
         """
-        held: dict[tuple[int, ...], dict[int, Produced]] = defaultdict(dict)
-        for sent in await self._store.notes_at(*cause, [SENT], MOST_RIVALS):
-            clients = tuple(self._clients.of_process(sent.client))
-            more = await self._hands.holding(cause, sent)
-            held[clients].update((each.note.seq, each) for each in more)
+        sent = await self._store.notes_at(*cause, [SENT], MOST_RIVALS)
         found: dict[Place, None] = {}
-        for by_number in filter(None, held.values()):
-            produced = [by_number[number] for number in sorted(by_number)]
+        for produced in filter(None, await self._hands.holding(cause, sent)):
             place = produced[0].candidates.place_of(*cause) - produced[0].turn
             found.update(dict.fromkeys(self._around(place, [each.note for each in produced])))
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -101,17 +103,19 @@ class GroupStates:
         lost = await self._lost_after(0 if written is None else written.seq)
         sent = await self._store.notes_at(*place, [SENT], _MOST)
         passed = await self._store.notes_at(*place, [*_PASSED, SKIPPED], _MOST)
+        delivered = _Delivered(self._clients, sent)
+        by_group = _by_group(passed)
         found = []
         for group in await self._groups_of(place):
             # Of hundreds of groups each takes its time, and none has to wait for the store.
             await self._slices.keep()
-            own = self._sent_to(group, sent, passed)
+            own = delivered.to(group, by_group[group])
             if part is not None and part.state == "aborted":
                 own = [each for each in own if each.detail == READ_UNCOMMITTED]
                 if not own:
                     found.append({"group": group, **_UNTOUCHED, **_ABORTED})
                     continue
-            commits = [self._settled(each, own) for each in passed if each.group == group]
+            commits = [self._settled(each, own) for each in by_group[group]]
             unsure = lost is not None and not own and not await self._passed_by(group, place, lost)
             is_known = written is not None and not unsure
             if unsure:
@@ -125,25 +129,6 @@ class GroupStates:
                 state["reason"] += f"; it reads uncommitted, and its transaction is {part.state}"
             found.append({"group": group, **state})
         return found
-
-    def _sent_to(
-        self, group: str, sent: Sequence[NoteRow], passed: Sequence[NoteRow]
-    ) -> list[NoteRow]:
-        """Return those of some notes by which members of a group were sent a record."""
-        members = self._clients.of_group(group)
-        for each in passed:
-            if each.group == group and name_of(each):
-                # The producer commits what a consumer beside it was sent, a member or not.
-                members = members.union(self._clients.of_process(each.client))
-        mine = [each for each in sent if (self._clients.completed(each).group or group) == group]
-        committers = {
-            each.client for each in passed if (each.group, each.verb) == (group, COMMITTED)
-        }
-        return [each for each in mine if each.client in members] or [
-            each
-            for each in mine
-            if any(self._clients.may_be_one(each.client, other) for other in committers)
-        ]
 
     async def _lost_after(self, seq: int) -> int | None:
         """Return when notes were lost for the first time after one, by number, if they were."""
@@ -308,6 +293,49 @@ class GroupStates:
             if told["state"] == "not_subscribed" and group in positioned:
                 told["state"] = "waiting"
                 told["reason"] = "the group has no member that is subscribed to the topic"
+
+
+class _Delivered:
+    """Notes of who was sent a record, by the groups that it may have been sent for.
+
+    Args:
+        clients: the clients.
+        sent: the notes, oldest first.
+    """
+
+    def __init__(self, clients: KnownClients, sent: Iterable[NoteRow]) -> None:
+        self._clients = clients
+        self._by_group = _by_group(sent, lambda each: clients.completed(each).group)
+
+    def to(self, group: str, passed: Sequence[NoteRow]) -> list[NoteRow]:
+        """Return those by which members of a group were sent the record.
+
+        Args:
+            group: the group.
+            passed: the notes of its passing the record.
+        """
+        members = self._clients.of_group(group)
+        for each in passed:
+            if name_of(each):
+                # The producer commits what a consumer beside it was sent, a member or not.
+                members = members.union(self._clients.of_process(each.client))
+        mine = sorted({*self._by_group[group], *self._by_group[""]})
+        committers = {each.client for each in passed if each.verb == COMMITTED}
+        return [each for each in mine if each.client in members] or [
+            each
+            for each in mine
+            if any(self._clients.may_be_one(each.client, other) for other in committers)
+        ]
+
+
+def _by_group(
+    notes: Iterable[NoteRow], group_of: Callable[[NoteRow], str] = attrgetter("group")
+) -> Mapping[str, list[NoteRow]]:
+    """Return notes by group, in their order; of a group without any none."""
+    found: dict[str, list[NoteRow]] = defaultdict(list)
+    for each in notes:
+        found[group_of(each)].append(each)
+    return found
 
 
 def _is_sure(passed: NoteRow) -> bool:

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from fakebus.lineage.candidates import SentRange
 from fakebus.lineage.causes import Causes
 from fakebus.lineage.flow import FOUND_BY, answer
 from fakebus.lineage.header_rules import IdentityReader, bounded
-from fakebus.lineage.history import SentRange
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents
 from fakebus.lineage.records import PartOfTransaction

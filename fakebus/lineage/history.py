@@ -21,11 +21,12 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import chain, islice, pairwise, takewhile
-from typing import NamedTuple
+from heapq import heappop, heappush
+from itertools import chain, islice, takewhile
+from operator import attrgetter
 
 from fakebus.broker.activity import READ_UNCOMMITTED
+from fakebus.lineage.candidates import Candidates, SentRange, distinct
 from fakebus.storage.lineage_interface import NoteRow
 
 SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
@@ -42,100 +43,8 @@ NEWEST = (1 << 63) - 1
 """No note has a higher number."""
 WINDOW_MS = 1000
 _ALWAYS = 1 << 63
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Candidates for the cause of a record: ranges of offsets that a process was sent."""
-
-    ranges: tuple[SentRange, ...]
-    """The oldest first."""
-
-    @cached_property
-    def count(self) -> int:
-        """How many records they are."""
-        return sum(sent.last - sent.first + 1 for sent in self.ranges)
-
-    def holds(self, topic: str, partition: int, offset: int) -> bool:
-        """Whether a record is one of them."""
-        for sent in self.ranges:
-            if sent.first <= offset <= sent.last:
-                if sent.partition == partition and sent.topic == topic:
-                    return True
-        return False
-
-    def place_of(self, topic: str, partition: int, offset: int) -> int:
-        """Return where one of them stands in the order in which they were sent, from 0."""
-        before = 0
-        for sent in self.ranges:
-            is_there = (sent.topic, sent.partition) == (topic, partition)
-            if is_there and sent.first <= offset <= sent.last:
-                return before + offset - sent.first
-            before += sent.last - sent.first + 1
-        return before
-
-    @property
-    def passed(self) -> int:
-        """How many that were sent together with the oldest of them are none any more."""
-        return self.ranges[0].passed if self.ranges else 0
-
-    def begin_around(self, turn: int, most: int) -> int:
-        """Return where those begin that stand around a place; for neighbours often the same.
-
-        Args:
-            turn: the place, from 0, in the order in which they were sent.
-            most: how many are wanted.
-        """
-        step = max(1, most // 4)
-        return max(0, min((turn - most // 2) // step * step, self.count - most))
-
-    def some(self, begin: int, most: int) -> list[tuple[str, int, int]]:
-        """Return topic, partition and offset of some, in the order in which they were sent.
-
-        Args:
-            begin: the place of the first one in this order.
-            most: how many; there may be fewer.
-        """
-        left = begin
-        found: list[tuple[str, int, int]] = []
-        for sent in self.ranges:
-            count = sent.last - sent.first + 1
-            if left >= count:
-                left -= count
-                continue
-            first, left = sent.first + left, 0
-            last = min(sent.last, first + most - len(found) - 1)
-            found += [(sent.topic, sent.partition, at) for at in range(first, last + 1)]
-        return found
-
-
-class SentRange(NamedTuple):
-    """Records of a partition that a client was sent together."""
-
-    topic: str
-    partition: int
-    first: int
-    last: int
-    client: int
-    group: str
-    """The group that it was sent for, as far as that is known."""
-    at_ms: int
-    sees_aborted: bool = False
-    """Whether the client is given what transactions have taken back."""
-    passed: int = 0
-    """How many records that were sent together with it came before it."""
-
-    def is_in(self, note: NoteRow) -> bool:
-        """Whether it is of the partition of a note."""
-        return (self.topic, self.partition) == (note.topic, note.partition)
-
-    def part(self, first: int, last: int) -> SentRange:
-        """Return some of it."""
-        if (first, last) == (self.first, self.last):
-            return self
-        topic, partition, begin, _, client, group, at_ms, sees_aborted, passed = self
-        more = client, group, at_ms, sees_aborted, passed + first - begin
-        return SentRange(topic, partition, first, last, *more)
+_Key = tuple[int, str]
+"""A client, and the group that it was sent something for."""
 
 
 @dataclass(slots=True)
@@ -149,6 +58,8 @@ class _Held:
     """The first that is in its hands still."""
     open: int
     """The first that it has not committed."""
+    number: int = 0
+    """Where it stands among all that the process was sent; parts of one stand together."""
     commits: deque[tuple[int, int]] = field(default_factory=deque)
     """Up to where it has committed, and when; of those that may still be causes."""
     followed: int = -1
@@ -160,11 +71,6 @@ class _Held:
     def is_committed(self) -> bool:
         """Whether the client has committed all of it."""
         return self.open > self.sent.last
-
-    @property
-    def key(self) -> tuple[int, str]:
-        """The client that it was sent to, and the group that it was sent for."""
-        return self.sent.client, self.sent.group
 
     def expire(self, before_ms: int, *, but_last: bool = False) -> None:
         """Take what was committed before a time out of its hands.
@@ -194,10 +100,11 @@ class _Held:
             self.open = last + 1
             self.commits.append((last + 1, note.until_ms))
             return [self]
-        passed = _Held(sent.part(first, last), waits_for, first, first)
+        passed = _Held(sent.part(first, last), waits_for, first, first, self.number)
         if not waits_for:
             passed.commit(note)
-        rest = _Held(sent.part(last + 1, sent.last), self.waits_for, last + 1, last + 1)
+        behind = last + 1
+        rest = _Held(sent.part(behind, sent.last), self.waits_for, behind, behind, self.number)
         self.sent = sent._replace(last=first - 1)
         return [held for held in (self, passed, rest) if held.begin <= held.sent.last]
 
@@ -213,7 +120,16 @@ class History:
     def __init__(self, window_ms: int = WINDOW_MS, late: Collection[tuple[int, str]] = ()) -> None:
         self._window_ms = window_ms
         self._late = late
-        self._held: list[_Held] = []
+        self._held: dict[_Key, list[_Held]] = {}
+        """What it has in its hands, by whom it was sent to; nobody has an empty list."""
+        self._changed: set[_Key] = set()
+        """Those of whom something may have gone out of its hands, whatever time it is."""
+        self._due: list[tuple[int, _Key]] = []
+        """After when something of whom goes out of its hands, as a heap."""
+        self._last: tuple[bool, Candidates] | None = None
+        """What it had in its hands when it last produced something, if nothing has changed."""
+        self._count = 0
+        """How often it was sent something."""
         self._is_new = True
         self._unsure_until = -1
         """Up to when it may have in its hands what is not noted."""
@@ -239,6 +155,7 @@ class History:
                 self._groups[note.client, note.topic].add(note.group)
             if note.verb in _ONE_BY_ONE:
                 self._one_by_one.add(note.group)
+        self._changed.update(self._held)
         for at, note in enumerate(notes):
             if note.verb == LOST_TRACK:
                 self._lose_track()
@@ -261,62 +178,78 @@ class History:
         with that when it commits what it was sent since.
         """
         self._held.clear()
+        self._changed.clear()
+        self._due.clear()
+        self._last = None
         if not self._is_new:
             self._unsure_until = _ALWAYS
 
     def _sent(self, note: NoteRow) -> None:
         if note.first > note.last:
             return
-        self._expire(note.at_ms)
-        kept: list[_Held] = []
-        mine = [each for each in self._held if each.key == (note.client, note.group)]
+        key = note.client, note.group
+        self._expire(key, note.at_ms)
+        mine = self._held.get(key, [])
         # A library that commits by a timer commits what it has given to its program, which may be
         # at it still, whenever more comes.
         is_done = note.group in self._one_by_one or all(each.is_committed for each in mine)
-        for held in self._held:
+        kept: list[_Held] = []
+        for held in mine:
             sent = held.sent
-            if held.key == (note.client, note.group):
-                if is_done and self._late:
-                    held.followed = held.open
-                elif is_done:
-                    held.follow()
-                is_again = note.first <= held.open and sent.last <= note.last
-                if is_again and sent.is_in(note):
-                    held.sent = sent = sent._replace(last=held.open - 1)
-                if held.begin > sent.last:
-                    continue
-            kept.append(held)
+            if is_done and self._late:
+                held.followed = held.open
+            elif is_done:
+                held.follow()
+            is_again = note.first <= held.open and sent.last <= note.last
+            if is_again and sent.is_in(note):
+                held.sent = sent = sent._replace(last=held.open - 1)
+            if held.begin <= sent.last:
+                kept.append(held)
         groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
-        held = _Held(_sent_range(note), frozenset(groups), note.first, note.first)
-        self._held = [*kept, held]
+        self._count += 1
+        place = note.first, note.first, self._count
+        self._change(key, [*kept, _Held(_sent_range(note), frozenset(groups), *place)])
 
     def _commit(self, note: NoteRow) -> None:
         """Note in what is in flight that some of it is committed, which may divide a range."""
-        self._expire(note.at_ms)
-        held: list[_Held] = []
-        for each in self._held:
-            sent = each.sent
-            is_its = sent.client == note.client and sent.is_in(note)
-            if not is_its or sent.group not in ("", note.group):
-                held.append(each)
-            elif each.is_committed:
-                each.is_passed = each.is_passed or note.last >= each.open
-                held.append(each)
-            elif each.open <= note.last and note.first <= sent.last:
-                held += each.commit(note)
-                self._unsure_until = min(self._unsure_until, note.until_ms + self._window_ms)
-            else:
-                held.append(each)
-        self._held = held
+        for key in {(note.client, ""), (note.client, note.group)} & self._held.keys():
+            self._expire(key, note.at_ms)
+            held: list[_Held] = []
+            for each in self._held.get(key, ()):
+                if not each.sent.is_in(note):
+                    held.append(each)
+                elif each.is_committed:
+                    each.is_passed = each.is_passed or note.last >= each.open
+                    held.append(each)
+                elif each.open <= note.last and note.first <= each.sent.last:
+                    held += each.commit(note)
+                    self._unsure_until = min(self._unsure_until, note.until_ms + self._window_ms)
+                else:
+                    held.append(each)
+            self._change(key, held)
 
-    def _expire(self, now_ms: int) -> None:
-        """Take out of its hands what it has committed long ago."""
-        at_more = {each.key for each in self._held if not each.is_committed}
-        for each in self._held:
-            may_be_at_it = bool(self._late) or each.key in at_more
+    def _change(self, key: _Key, held: list[_Held]) -> None:
+        """Put something else into its hands, for a client and group."""
+        if held:
+            self._held[key] = held
+            self._changed.add(key)
+        self._last = None
+
+    def _expire(self, key: _Key, now_ms: int) -> None:
+        """Take out of its hands what it has committed long ago, for a client and group."""
+        self._changed.discard(key)
+        held = self._held.pop(key, [])
+        may_be_at_it = bool(self._late) or not all(each.is_committed for each in held)
+        for each in held:
+            begin = each.begin
             but_last = may_be_at_it and not self._is_one_by_one(each.sent)
             each.expire(now_ms - self._window_ms, but_last=but_last)
-        self._held = [each for each in self._held if each.begin <= each.sent.last]
+            if each.begin != begin:
+                self._last = None
+        if left := [each for each in held if each.begin <= each.sent.last]:
+            self._held[key] = left
+        if waiting := [each.commits[0][1] for each in left if each.commits]:
+            heappush(self._due, (min(waiting) + self._window_ms, key))
 
     def _is_one_by_one(self, sent: SentRange) -> bool:
         groups = {sent.group} if sent.group else self._groups.get((sent.client, sent.topic), set())
@@ -326,24 +259,33 @@ class History:
         if note.at_ms <= self._unsure_until:
             return Candidates(())
         is_late = (note.client, note.topic) in self._late
+        while self._due and self._due[0][0] < note.at_ms:
+            self._changed.add(heappop(self._due)[1])
+        for key in list(self._changed):
+            self._expire(key, note.at_ms)
+        # A note of several records says when the first and the last one came: what was sent
+        # in between was sent before some of them.
+        more = [
+            _sent_range(other)
+            for other in takewhile(lambda other: other.at_ms <= note.until_ms, later)
+            if other.verb == SENT and other.first <= other.last
+        ]
+        if self._last is not None and self._last[0] == is_late and not more:
+            return self._last[1]
         found = []
-        self._expire(note.at_ms)
-        for held in self._held:
+        for held in sorted(chain.from_iterable(self._held.values()), key=attrgetter("number")):
             begin = held.begin if is_late else max(held.begin, held.followed)
             if begin <= held.sent.last:
                 found.append(held.sent.part(begin, held.sent.last))
-        # A note of several records says when the first and the last one came: what was sent
-        # in between was sent before some of them.
-        for other in takewhile(lambda other: other.at_ms <= note.until_ms, later):
-            if other.verb == SENT and other.first <= other.last:
-                found.append(_sent_range(other))
-        return Candidates(tuple(distinct(found)))
+        candidates = Candidates(tuple(distinct([*found, *more])))
+        self._last = None if more else (is_late, candidates)
+        return candidates
 
     def _turn(self, note: NoteRow, candidates: Candidates) -> int:
         times, counts = self._produced[note.topic]
         turn = 0
         if candidates.ranges:
-            since = bisect_left(times, min(sent.at_ms for sent in candidates.ranges))
+            since = bisect_left(times, candidates.since_ms)
             turn = counts[-1] - counts[since] - candidates.passed
         times.append(max(note.at_ms, times[-1] if times else 0))
         counts.append(counts[-1] + note.last - note.first + 1)
@@ -354,35 +296,3 @@ def _sent_range(note: NoteRow) -> SentRange:
     where = note.topic, note.partition, note.first, note.last
     sees_aborted = note.detail == READ_UNCOMMITTED
     return SentRange(*where, note.client, note.group, note.at_ms, sees_aborted)
-
-
-def distinct(ranges: Sequence[SentRange]) -> Iterable[SentRange]:
-    """Return ranges without what was sent several times, for several groups."""
-    if len(ranges) < 2:
-        return ranges
-    order = sorted((sent.topic, sent.partition, sent.first, sent.last) for sent in ranges)
-    overlap = (one[:2] == other[:2] and one[3] >= other[2] for one, other in pairwise(order))
-    return _without_copies(ranges) if any(overlap) else ranges
-
-
-def _without_copies(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
-    seen: dict[tuple[str, int], list[SentRange]] = defaultdict(list)
-    for sent in ranges:
-        known = seen[sent.topic, sent.partition]
-        parts = [sent]
-        for other in known:
-            if other.first <= sent.last and sent.first <= other.last:
-                parts = [rest for part in parts for rest in without(part, other.first, other.last)]
-        known += parts
-        yield from parts
-
-
-def without(sent: SentRange, first: int, last: int) -> Iterator[SentRange]:
-    """Yield what is left of a range when some offsets, both included, are taken out."""
-    if first > sent.last or last < sent.first:
-        yield sent
-        return
-    if sent.first < first:
-        yield sent.part(sent.first, first - 1)
-    if last < sent.last:
-        yield sent.part(last + 1, sent.last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from fakebus.lineage.clients import Client, Clients, looks_of
@@ -37,7 +37,6 @@ class KnownClients:
         self._told: dict[int, Mapping[str, Any]] = {}
         # A question asks the same of thousands of notes.
         self.of_process = cache(self._of_process)
-        self.of_group = cache(self._of_group)
         self._same_as = cache(self._find_same)
         self._processes: dict[object, list[Client]] = defaultdict(list)
         self._same: dict[object, list[Client]] = defaultdict(list)
@@ -104,14 +103,18 @@ class KnownClients:
         """Return the topics that a client writes to also when it has committed all it was sent."""
         return {topic for each in self._rows_of(client) for topic in each.facts[_LATE]}
 
-    def _of_group(self, group: str) -> frozenset[int]:
+    def of_group(self, group: str) -> frozenset[int]:
         """Return the clients that are, or were, members of a group."""
-        return frozenset(
-            each.number
-            for rows in self._same.values()
-            if any(group in row.facts["groups"] for row in rows)
-            for each in rows
-        )
+        return self._members.get(group, frozenset())
+
+    @cached_property
+    def _members(self) -> Mapping[str, frozenset[int]]:
+        found: dict[str, set[int]] = defaultdict(set)
+        for rows in self._same.values():
+            numbers = [row.number for row in rows]
+            for group in {group for row in rows for group in row.facts["groups"]}:
+                found[group].update(numbers)
+        return {group: frozenset(numbers) for group, numbers in found.items()}
 
     def may_be_one(self, client: int, other: int) -> bool:
         """Whether two look the same and the process of one was gone before it was found."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fakebus.lineage.history import Candidates
+from fakebus.lineage.candidates import Candidates
 from fakebus.lineage.place import Place
 
 STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "observed", "hinted")

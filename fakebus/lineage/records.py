@@ -10,7 +10,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.state import TransactionState
-from fakebus.lineage.history import SentRange, without
+from fakebus.lineage.candidates import SentRange, without
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents, contents_of
 from fakebus.records.batch import CONTROL_BIT, TRANSACTIONAL_BIT

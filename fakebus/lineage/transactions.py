@@ -18,7 +18,8 @@ from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.state import TransactionState
 from fakebus.broker.verbs import TRANSACTION_ENDS
 from fakebus.escaping import printable
-from fakebus.lineage.history import COMMITTED, PRODUCED, SENT, Candidates, SentRange, distinct
+from fakebus.lineage.candidates import Candidates, SentRange, distinct
+from fakebus.lineage.history import COMMITTED, PRODUCED, SENT
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.records import PartOfTransaction
 from fakebus.storage.lineage_interface import NoteRow
