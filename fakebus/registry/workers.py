@@ -124,7 +124,7 @@ class _Job(Generic[Result]):
                 is_clear = True
                 if self._is_given_up:
                     # What is still to come must not when nothing catches it any more.
-                    _clear_interruption()
+                    _interrupt(self._thread)
             except _Interruption:
                 pass
 
@@ -147,27 +147,23 @@ class _Job(Generic[Result]):
 
 
 def _interrupt(thread: threading.Thread) -> None:
-    """Let an exception be raised in another thread, the next time that it has to give way."""
-    _raise_in(thread.ident)
-    # Until 3.12 one mark tells all threads that there is something to raise, and only raising takes
-    # it away. While a thread waits outside of Python, each call of every other one would look
-    # for something that is not there, and under a profiler or a debugger never get any further.
-    _clear_interruption()
+    """Let an exception be raised in a thread, the next time that it has to give way.
 
+    In this one, it is raised and caught at once.
+    """
+    # Seldom needed, and a megabyte of every start.
+    import ctypes
 
-def _clear_interruption() -> None:
-    """Raise and catch what is to be raised in this thread, or something in its place."""
+    raise_in, error = ctypes.pythonapi.PyThreadState_SetAsyncExc, ctypes.py_object(_Interruption)
+    that, this = (ctypes.c_ulong(each or 0) for each in (thread.ident, threading.get_ident()))
     try:
-        _raise_in(threading.get_ident())
+        # Until 3.12 one mark tells all threads that there is something to raise, and only raising
+        # takes it away. While the other thread waits outside of Python, each function that is
+        # called would look for something that is not there, and under coverage, a profiler or a
+        # debugger never begin. So the mark is taken away here, and no function called before.
+        raise_in(that, error)
+        raise_in(this, error)
         while True:
             pass
     except _Interruption:
         pass
-
-
-def _raise_in(ident: int | None) -> None:
-    # Seldom needed, and a megabyte of every start.
-    import ctypes
-
-    error = ctypes.py_object(_Interruption)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), error)

@@ -171,6 +171,42 @@ async def test_threads_that_wait_elsewhere_leave_no_mark_that_stops_a_profiler(
         assert calls
 
 
+_TRACED = """
+import asyncio, sys, threading
+from fakebus.registry.workers import GivenUpError, Workers
+
+def trace(frame, event, argument):
+    return trace
+
+async def main():
+    pool, started, may_end = Workers(), threading.Event(), threading.Event()
+
+    def work():
+        started.set()
+        may_end.wait()
+
+    threading.settrace(trace)
+    sys.settrace(trace)
+    task = asyncio.ensure_future(pool.run(work))
+    await asyncio.to_thread(started.wait)
+    pool.close()
+    may_end.set()
+    try:
+        await task
+    except GivenUpError:
+        print("given up", sys.gettrace() is trace)
+
+asyncio.run(main())
+"""
+
+
+def test_a_thread_that_waits_is_given_up_under_coverage_and_debuggers_too() -> None:
+    # In a process of its own, as Python 3.11 would not even begin a handler of a signal.
+    command = [sys.executable, "-c", _TRACED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "given up True\n"
+
+
 async def test_slow_schemas_hold_up_no_other_subject(
     registry: Registry, languages: dict[str, TinyLanguage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
