@@ -134,7 +134,10 @@ def _columns(structure: Any) -> list[str]:
             # Names of columns are the same in capitals, and none is empty.
             column = f"value.{name}"
             path = literal("/" + name.replace("~", "~0").replace("/", "~1"))
-            columns.append(f"json_extract(v, {path}) AS {identifier(column)}")
+            field = f"json_extract(v, {path})"
+            if (kind := _typed(inner)) != "JSON":
+                field = f"json_transform({field}, {literal(json.dumps(kind))})"
+            columns.append(f"{field} AS {identifier(column)}")
         else:
             known.add(name.lower())
             plain[name] = _typed(inner)

@@ -19,7 +19,9 @@ _USUAL = frozenset({ErrorCode.NONE, ErrorCode.MEMBER_ID_REQUIRED, ErrorCode.REBA
 """What members are told every day, on their way into a group or into its next generation."""
 
 
-def note_answer(request: str, group_id: str, member: str, error: ErrorCode) -> None:
+def note_answer(
+    request: str, group_id: str, member: str, error: ErrorCode, others: int = 0
+) -> None:
     """Log what a group answers.
 
     Args:
@@ -27,10 +29,11 @@ def note_answer(request: str, group_id: str, member: str, error: ErrorCode) -> N
         group_id: the group.
         member: who has asked: a member id, or what else is known of the client.
         error: the answer.
+        others: how many more the request names that are answered the same.
     """
     level = logging.DEBUG if error in _USUAL else logging.INFO
     if logger.isEnabledFor(level):
-        who = member or "a client without a member id"
+        who = (member or "a client without a member id") + (f" and {others} more" if others else "")
         logger.log(level, "group %s answers %s of %s: %s", group_id, request, who, error.name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -205,9 +206,11 @@ class GroupCoordinator:
             errors = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
         else:
             errors = door.leave(group, leaving)
-        for member, error in zip(leaving, errors, strict=True):
-            client = member.member_id or member.group_instance_id or ""
-            note_answer("LeaveGroup", group_id, client, error)
+        # One line for each error, however many members a client names.
+        for error, many in Counter(errors).items():
+            first = leaving[errors.index(error)]
+            client = first.member_id or first.group_instance_id or ""
+            note_answer("LeaveGroup", group_id, client, error, many - 1)
         if door is None:
             return settled(errors)
         future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
+from fakebus.broker.turns import in_turns
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -32,7 +33,9 @@ async def handle_delete_groups(
     """Delete groups one by one."""
     group_ids = list(dict.fromkeys(request.groups_names))
     coordinator = context.broker.group_coordinator
-    errors = await asyncio.gather(*[coordinator.delete_group(group_id) for group_id in group_ids])
+    # Each refusal is a line of the log, and thousands of groups may be named.
+    deleted = [coordinator.delete_group(each) async for each in in_turns(group_ids)]
+    errors = await asyncio.gather(*deleted)
     return DeleteGroupsResponse(
         results=[
             DeletableGroupResult(group_id=group_id, error_code=error.code)

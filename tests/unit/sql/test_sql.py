@@ -130,17 +130,20 @@ def test_names_that_are_taken_already_say_that_they_are_of_the_value(
     [row] = ask("from t", (b"k", value))
     found = dict(zip(engine.run("from t").columns, row, strict=True))
     assert found["offset"] == 0
-    assert found["value.offset"] == '"x"'
-    assert found["value.Key"] == "1"
+    assert found["value.offset"] == "x"
+    assert found["value.Key"] == 1
     assert found["a/b~c'\""] == 2
-    assert found["value.A/b~c'\""] == "3"
+    assert found["value.A/b~c'\""] == 3
+    # They have types like any other field.
+    [sums] = engine.run('select sum("value.Key") + 1 from t').rows
+    assert list(map(plain, sums)) == [2]
     assert json.loads(found["in"]) == {"x": 1, "X": 2}
 
 
 @pytest.mark.parametrize(
     ("value", "columns"),
     [
-        (b'{"": 1, "n": 2}', {"value.": "1", "n": 2}),
+        (b'{"": 1, "n": 2}', {"value.": 1, "n": 2}),
         (b'{"": {"": 3}}', {"value.": '{"":3}'}),
         (b'{"in": {"": 4, "n": 5}}', {"in": '{"":4,"n":5}'}),
         (b'[{"": 6}]', {"value": ['{"":6}']}),

@@ -95,6 +95,17 @@ async def test_every_refused_request_has_one_line(
     ]
 
 
+async def test_of_many_members_that_leave_one_line_is_written_for_each_error(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.stable()
+    caplog.clear()
+    await bench.leave(*(LeavingMember(f"nobody-{number}") for number in range(1000)))
+    assert caplog.messages == [
+        "group g answers LeaveGroup of nobody-0 and 999 more: UNKNOWN_MEMBER_ID"
+    ]
+
+
 async def test_the_usual_course_is_told_only_with_the_level_debug(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
