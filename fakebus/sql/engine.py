@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fakebus.errors import MissingExtraError
 from fakebus.sql.lines import TopicLines
+from fakebus.sql.names import identifier, literal
 from fakebus.sql.queries import SqlError, TableName, tables_of
-from fakebus.sql.tables import TopicTable, literal
+from fakebus.sql.tables import TopicTable
+from fakebus.sql.whole_numbers import DECIMAL, SIGNED, file_type
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -184,10 +186,36 @@ class Engine:
         with self._explained():
             self._shut(path.absolute())
             asked, target = text.strip().rstrip(";"), literal(str(path.absolute()))
-            [(rows,)] = self._connection.execute(
-                f"COPY ({asked}\n) TO {target} ({options})"
-            ).fetchall()
-        return int(rows)
+            return self._copy(f"({asked}\n)", f"{target} ({options})", kind)
+
+    def _copy(self, asked: str, target: str, kind: str) -> int:
+        from duckdb import ConversionException
+
+        def copy(source: str) -> int:
+            [(rows,)] = self._connection.execute(f"COPY {source} TO {target}").fetchall()
+            return int(rows)
+
+        if kind != "PARQUET":
+            return copy(asked)
+        probe = f"SELECT * FROM {asked} LIMIT 0"  # noqa: S608 - a query is what is asked
+        types = {
+            identifier(name): kind
+            for name, kind, *_ in self._connection.execute(probe).description or ()
+        }
+        if all(file_type(kind, SIGNED) == str(kind) for kind in types.values()):
+            return copy(asked)
+
+        def cast(whole: str) -> str:
+            columns = (
+                f"CAST({name} AS {file_type(kind, whole)}) AS {name}"
+                for name, kind in types.items()
+            )
+            return f"(SELECT {', '.join(columns)} FROM {asked})"  # noqa: S608 - so is it here
+
+        try:
+            return copy(cast(SIGNED))
+        except ConversionException:
+            return copy(cast(DECIMAL))
 
     def _shut(self, path: Path | None = None) -> None:
         """Shut the engine off from files and networks, but for a file that is written."""
@@ -215,11 +243,16 @@ def _text(error: Exception) -> str:
 
 
 def plain(cell: Any) -> Any:
-    """Return a cell of a result as JSON has it; times are in UTC, and bytes in base64."""
+    """Return a cell of a result as JSON has it; times are in UTC, and bytes in base64.
+
+    Decimals are texts where a double would not hold all their digits.
+    """
     if cell is None or isinstance(cell, str | int):
         return cell
-    if isinstance(cell, float | Decimal):
-        return float(cell) if isfinite(cell) else None
+    if isinstance(cell, float):
+        return cell if isfinite(cell) else None
+    if isinstance(cell, Decimal):
+        return _number(cell)
     if isinstance(cell, Mapping):
         return {str(name): plain(inner) for name, inner in cell.items()}
     if isinstance(cell, list | tuple):
@@ -230,3 +263,9 @@ def plain(cell: Any) -> Any:
     if isinstance(cell, bytes | bytearray):
         return base64.b64encode(cell).decode()
     return str(cell)
+
+
+def _number(cell: Decimal) -> float | str | None:
+    if not cell.is_finite():
+        return None
+    return near if Decimal(repr(near := float(cell))) == cell else str(cell)

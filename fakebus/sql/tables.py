@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fakebus.sql.names import identifier, literal
 from fakebus.sql.queries import LATEST
+from fakebus.sql.whole_numbers import LARGE, SIGNED, column_type
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -99,34 +101,49 @@ class TopicTable:
             latest: whether the newest record of each key is asked for.
             all_records: whether all records are.
         """
-        structure, of_others, others, undecoded = self._whole_structure()
-        fields = json.loads(structure or '"NULL"')
-        has_fields = isinstance(fields, Mapping) and bool(fields)
-        columns = _columns(fields if has_fields else json.loads(of_others or '"NULL"'))
-        if has_fields and others:
-            columns.append(f"CASE WHEN NOT {_IS_OBJECT} THEN v END AS value")
-        if undecoded:
-            columns.append("u AS undecoded")
+        structure = self._whole_structure()
         view, newest = (identifier(self.topic + end) for end in ("", LATEST))
-        select = f"SELECT {', '.join((_OWN, *columns))} FROM"
         if latest:
             of_each_key = (
                 f"(SELECT * FROM {self._name} WHERE k IS NOT NULL QUALIFY "  # noqa: S608
                 "row_number() OVER (PARTITION BY p, k ORDER BY o DESC) = 1)"
             )
-            self._connection.execute(
-                f"CREATE TABLE {newest} AS {select} {of_each_key} "
-                "WHERE v IS NOT NULL OR u IS NOT NULL"
-            )
+            self._create(newest, structure, f"{of_each_key} WHERE v IS NOT NULL OR u IS NOT NULL")
         if all_records:
-            self._connection.execute(f"CREATE TABLE {view} AS {select} {self._name}")
+            self._create(view, structure, self._name)
         self._connection.execute(f"DROP TABLE {self._name}")
 
+    def _create(self, name: str, structure: _Structure, source: str) -> None:
+        from duckdb import ConversionException
 
-def _columns(structure: Any) -> list[str]:
+        def create(whole: str) -> None:
+            columns = ", ".join((_OWN, *_all_columns(structure, whole)))
+            self._connection.execute(
+                f"CREATE TABLE {name} AS SELECT {columns} FROM {source}"  # noqa: S608
+            )
+
+        try:
+            create(SIGNED)
+        except ConversionException:
+            # One of the numbers has more than 63 bits.
+            create(LARGE)
+
+
+def _all_columns(structure: _Structure, whole: str) -> list[str]:
+    fields = json.loads(structure.of_objects or '"NULL"')
+    has_fields = isinstance(fields, Mapping) and bool(fields)
+    columns = _columns(fields if has_fields else json.loads(structure.of_others or '"NULL"'), whole)
+    if has_fields and structure.has_others:
+        columns.append(f"CASE WHEN NOT {_IS_OBJECT} THEN v END AS value")
+    if structure.has_undecoded:
+        columns.append("u AS undecoded")
+    return columns
+
+
+def _columns(structure: Any, whole: str) -> list[str]:
     """Return the columns of what values hold, as SQL."""
     if not isinstance(structure, Mapping) or not 0 < len(structure) <= MOST_FIELDS:
-        return [f"json_transform(v, {literal(json.dumps(_typed(structure)))}) AS value"]
+        return [f"{_taken('v', _typed(structure), whole)} AS value"]
     columns, known = [], set(OWN_COLUMNS)
     plain = dict[str, Any]()
     for name, inner in structure.items():
@@ -134,17 +151,20 @@ def _columns(structure: Any) -> list[str]:
             # Names of columns are the same in capitals, and none is empty.
             column = f"value.{name}"
             path = literal("/" + name.replace("~", "~0").replace("/", "~1"))
-            field = f"json_extract(v, {path})"
-            if (kind := _typed(inner)) != "JSON":
-                field = f"json_transform({field}, {literal(json.dumps(kind))})"
+            field = _taken(f"json_extract(v, {path})", _typed(inner), whole)
             columns.append(f"{field} AS {identifier(column)}")
         else:
             known.add(name.lower())
             plain[name] = _typed(inner)
     if plain:
-        fields = f"json_transform(v, {literal(json.dumps(plain))})"
-        columns.insert(0, f"unnest({fields})")
+        columns.insert(0, f"unnest({_taken('v', plain, whole)})")
     return columns
+
+
+def _taken(value: str, structure: Any, whole: str) -> str:
+    """Return what a value holds, as SQL."""
+    found = f"json_transform({value}, {literal(json.dumps(structure))})"
+    return f"CAST({found} AS {column_type(structure, whole)})"
 
 
 def _typed(structure: Any) -> Any:
@@ -157,13 +177,3 @@ def _typed(structure: Any) -> Any:
     if isinstance(structure, list):
         return [_typed(each) for each in structure]
     return "JSON" if structure == "NULL" else structure
-
-
-def literal(text: str) -> str:
-    """Return a text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """Return the name of a table or a column as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
 from fakebus.cli.main import run
@@ -292,3 +293,41 @@ def test_a_file_of_another_kind_is_refused_and_none_but_the_file_is_written(
     with pytest.raises(SqlError):
         engine.write(f"select 1) TO '{tmp_path}/other.csv'; --", tmp_path / "x.csv")
     assert not (tmp_path / "other.csv").exists()
+
+
+def test_whole_numbers_have_a_sign(ask: Ask) -> None:
+    rows = [
+        (None, b'{"a": 1, "b": 2, "items": [{"n": 1}], "key": 3}'),
+        (None, b'{"a": -1, "b": 2, "items": [], "key": 4}'),
+    ]
+    query = 'select a - b, items[1].n - 2, "value.key" - 5 from t order by "offset"'
+    assert ask(query, *rows) == [[-1, -1, -2], [-3, None, -1]]
+
+
+@pytest.mark.parametrize("largest", [2**63 - 1, 2**63, 2**64 - 1])
+def test_files_have_whole_numbers_as_they_are(engine: Engine, tmp_path: Path, largest: int) -> None:
+    value = b'{"n": %d, "items": [{"n": %d}]}' % (largest, largest)
+    query = "select n, items, {'x': n} as s, map {'x': n} as m, sum(n) over () as total, 1 as n"
+    query += " from t order by t.n desc"
+    wanted = engine.tables(query)
+    table = engine.table("t", None)
+    for offset, each in enumerate((b'{"n": -1, "items": []}', value)):
+        table.add(0, offset, 0, None, each, ())
+    engine.finish(wanted)
+    path = tmp_path / "found.parquet"
+    assert engine.write(query, path) == 2
+    with duckdb.connect() as files:
+        found = files.read_parquet(str(path)).limit(1).fetchall()
+    assert found == [(largest, [{"n": largest}], {"x": largest}, {"x": largest}, largest - 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("1.10::decimal(10, 2)", 1.1),
+        ("12345678901234567.89::decimal(20, 2)", "12345678901234567.89"),
+        ("0.30000000000000000004::decimal(30, 20)", "0.30000000000000000004"),
+    ],
+)
+def test_decimals_keep_their_digits(ask: Ask, sql: str, expected: object) -> None:
+    assert ask(f"select {sql} from t", (None, b"1")) == [[expected]]  # noqa: S608

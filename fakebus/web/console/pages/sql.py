@@ -11,8 +11,8 @@ from fakebus.broker.turns import Pace
 from fakebus.cluster.interface import NotFoundError
 from fakebus.errors import MissingExtraError
 from fakebus.sql.answers import Answer, answer
+from fakebus.sql.names import identifier
 from fakebus.sql.queries import SqlError
-from fakebus.sql.tables import identifier
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page
 
