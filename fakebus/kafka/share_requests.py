@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
+from fakebus.broker.groups.share.group import LONGEST_MEMBER_ID
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.share_delivery.partition import AcknowledgedRange, Acknowledgement
@@ -56,14 +57,19 @@ class ShareRequest(NamedTuple):
         return cls(request.group_id or "", member_id, ranges, request.is_renew_ack)
 
 
-def check_member(wanted: ShareRequest) -> None:
+def check_member(request: ShareFetchRequest | ShareAcknowledgeRequest) -> None:
     """Accept a request that says who sends it.
 
     Raises:
         BrokerError: INVALID_REQUEST.
     """
-    if not wanted.member_id:
-        raise BrokerError(ErrorCode.INVALID_REQUEST, "a share consumer has a member id")
+    if request.group_id is None or not request.member_id:
+        raise BrokerError(ErrorCode.INVALID_REQUEST, "a share consumer has a group and a member id")
+    if len(request.member_id) > LONGEST_MEMBER_ID:
+        raise BrokerError(
+            ErrorCode.INVALID_REQUEST,
+            f"a share consumer's member id has at most {LONGEST_MEMBER_ID} characters",
+        )
 
 
 def find(

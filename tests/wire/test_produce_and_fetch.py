@@ -462,11 +462,11 @@ def test_a_session_is_told_that_its_topic_is_gone_and_then_that_another_one_has_
         code: int = answered.partitions[0].error_code
         return code
 
-    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic]))
+    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic], timeout_ms=9000))
     assert next_error(1) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION.code
     ensure(client, topic)
     assert next_error(2) == ErrorCode.INCONSISTENT_TOPIC_ID.code
-    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic]))
+    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic], timeout_ms=9000))
     assert next_error(3) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION.code
 
 

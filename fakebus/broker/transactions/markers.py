@@ -53,7 +53,12 @@ def append_marker(
             from the past.
     """
     entry = log.producers.entries.get(producer.producer_id)
-    if entry is not None and coordinator_epoch < entry.coordinator_epoch:
+    # Of an old epoch of the producer the log tells, and that goes first.
+    if (
+        entry is not None
+        and producer.epoch >= entry.epoch
+        and coordinator_epoch < entry.coordinator_epoch
+    ):
         raise BrokerError(ErrorCode.TRANSACTION_COORDINATOR_FENCED)
     marker = build_end_marker(
         commit=commit,

@@ -15,6 +15,7 @@ from fakebus.broker.replica_placement import check_replicas
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.deadlines import in_time
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AlterPartitionReassignmentsRequest,
@@ -27,6 +28,7 @@ from fakebus.wording import counted
 
 
 @handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, needs=("ALTER CLUSTER",))
+@in_time(lambda request, _: bool(request.topics))
 async def handle_alter_partition_reassignments(
     request: AlterPartitionReassignmentsRequest, context: RequestContext
 ) -> AlterPartitionReassignmentsResponse:

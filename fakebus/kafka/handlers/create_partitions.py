@@ -15,6 +15,7 @@ from functools import partial
 from fakebus.broker.topic_requests import NewPartitions, TopicResult
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.deadlines import in_time, names_a_topic_once
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     CreatePartitionsRequest,
@@ -28,6 +29,7 @@ _FIRST_THAT_REFUSES = 3
 
 
 @handles(ApiKey.CREATE_PARTITIONS, needs=("ALTER TOPIC topics[]",))
+@in_time(names_a_topic_once)
 async def handle_create_partitions(
     request: CreatePartitionsRequest, context: RequestContext
 ) -> CreatePartitionsResponse:

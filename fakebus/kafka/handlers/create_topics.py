@@ -22,6 +22,7 @@ from fakebus.broker.topic_requests import CreatedTopic, NewTopic
 from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.deadlines import in_time, names_a_topic_once
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     CreatableTopic,
@@ -38,6 +39,7 @@ _FIRST_THAT_REFUSES = 6
 
 
 @handles(ApiKey.CREATE_TOPICS, needs=("CREATE TOPIC topics[] or CREATE CLUSTER",))
+@in_time(names_a_topic_once)
 async def handle_create_topics(
     request: CreateTopicsRequest, context: RequestContext
 ) -> CreateTopicsResponse:

@@ -11,6 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 from fakebus.broker.security.resources import Operation, ResourceType
@@ -18,12 +19,14 @@ from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
 from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.deadlines import in_time
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DeletableTopicResult,
     DeleteTopicsRequest,
     DeleteTopicsResponse,
 )
+from fakebus.types import ZERO_UUID
 
 _FIRST_WITH_TOPIC_DELETION_DISABLED = 3
 
@@ -31,10 +34,26 @@ _FIRST_THAT_REFUSES = 5
 """Older clients are not refused what is beyond their quota, but have to wait after it."""
 
 
+def _left_to_delete(request: DeleteTopicsRequest, context: RequestContext) -> bool:
+    """Return whether a request has a topic that Kafka does not refuse at once."""
+    named = Counter([*request.topic_names, *(topic.name for topic in request.topics)])
+    ids = Counter(topic.topic_id for topic in request.topics)
+    return context.broker.config.get_bool("delete.topic.enable") and (
+        any(named[name] == 1 for name in request.topic_names)
+        or any(
+            (topic.topic_id == ZERO_UUID and named[topic.name] == 1)
+            if topic.name is not None
+            else (topic.topic_id != ZERO_UUID and ids[topic.topic_id] == 1)
+            for topic in request.topics
+        )
+    )
+
+
 @handles(
     ApiKey.DELETE_TOPICS,
     needs=("DELETE TOPIC inside", "DESCRIBE TOPIC inside"),
 )
+@in_time(_left_to_delete)
 async def handle_delete_topics(
     request: DeleteTopicsRequest, context: RequestContext
 ) -> DeleteTopicsResponse:

@@ -3,7 +3,7 @@
 Behaviour:
     * Without topics, all partitions that the group has offsets in or reads; a group that does not
       exist has none.
-    * -1 where nothing was acknowledged yet.
+    * -1 where nothing was acknowledged yet, as in a topic that does not exist.
 
 Version notes:
     1 lag (KIP-1226).
@@ -72,9 +72,10 @@ def _topic(
         try:
             if not allowed:
                 raise BrokerError(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
-            place = TopicPartition(name, number)
-            found = context.broker.shares.offsets.of(group_id, place)
-            row.start_offset, row.leader_epoch, row.lag = found
+            if topic is not None:
+                place = TopicPartition(name, number)
+                found = context.broker.shares.offsets.of(group_id, place)
+                row.start_offset, row.leader_epoch, row.lag = found
         except BrokerError as error:
             row.error_code, row.error_message = error.error_code.code, error.message
         rows.append(row)

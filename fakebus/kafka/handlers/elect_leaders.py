@@ -3,6 +3,7 @@
 Behaviour:
     * A partition that its preferred replica leads already: ELECTION_NOT_NEEDED, and nothing is
       said of it when the request means all partitions. With a single node that is so of all.
+      Their topics are named all the same.
 
 Version notes:
     0 preferred leaders only; 1 kind of election, top-level error; 2 flexible.
@@ -10,8 +11,10 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.deadlines import in_time
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ElectLeadersRequest,
@@ -25,6 +28,7 @@ _KINDS_OF_ELECTION = (_PREFERRED, _UNCLEAN)
 
 
 @handles(ApiKey.ELECT_LEADERS, needs=("ALTER CLUSTER",))
+@in_time(lambda request, _: request.topic_partitions != [])
 async def handle_elect_leaders(
     request: ElectLeadersRequest, context: RequestContext
 ) -> ElectLeadersResponse:
@@ -37,7 +41,7 @@ async def handle_elect_leaders(
             for index in named.partitions
         ]
         results.append(ReplicaElectionResult(topic=named.topic, partition_result=partitions))
-    if request.topic_partitions is None and known_kind and not context.broker.nodes.single:
+    if request.topic_partitions is None and known_kind:
         results = await _elect_everywhere(context, request.election_type)
     refused = not known_kind and request.topic_partitions != []
     return ElectLeadersResponse(
@@ -68,15 +72,15 @@ async def _result(
 
 
 async def _elect_everywhere(context: RequestContext, kind: int) -> list[ReplicaElectionResult]:
-    """Elect leaders wherever that is needed, and tell of these partitions only."""
+    """Elect leaders wherever that is needed, and tell of these partitions, but of all topics."""
     results = []
     not_needed = ErrorCode.ELECTION_NOT_NEEDED.code
-    for topic in list(context.broker.topics):
+    single = context.broker.nodes.single
+    async for topic in in_turns(list(context.broker.topics)):
         told = [
             await _result(topic.name, index, context, kind)
-            for index in range(len(topic.partitions))
+            for index in range(0 if single else len(topic.partitions))
         ]
         told = [each for each in told if each.error_code != not_needed]
-        if told:
-            results.append(ReplicaElectionResult(topic=topic.name, partition_result=told))
+        results.append(ReplicaElectionResult(topic=topic.name, partition_result=told))
     return results

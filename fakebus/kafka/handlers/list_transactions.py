@@ -35,7 +35,9 @@ def handle_list_transactions(
         return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION.code)
     begun_before = context.broker.clock.now_ms() - request.duration_filter
     return ListTransactionsResponse(
-        unknown_state_filters=[each for each in request.state_filters if each not in _STATES],
+        unknown_state_filters=[
+            each for each in dict.fromkeys(request.state_filters) if each not in _STATES
+        ],
         transaction_states=[
             ListTransactionsResponseTransactionState(
                 transactional_id=state.transactional_id,

@@ -38,7 +38,7 @@ async def handle_share_acknowledge(
     wanted = ShareRequest.of(request, context)
     epoch = request.share_session_epoch
     try:
-        check_member(wanted)
+        check_member(request)
         if epoch == INITIAL_EPOCH:
             raise BrokerError(ErrorCode.INVALID_SHARE_SESSION_EPOCH)
         session = shares.sessions.go_on(wanted.group_id, wanted.member_id, epoch)

@@ -52,7 +52,7 @@ async def handle_share_fetch(
     shares = context.broker.shares
     wanted = ShareRequest.of(request, context)
     try:
-        check_member(wanted)
+        check_member(request)
         if request.is_renew_ack and (
             request.max_wait_ms or request.min_bytes or request.max_bytes or request.max_records
         ):

@@ -20,7 +20,7 @@ from fakebus.broker.groups.group import SHARE
 from fakebus.broker.groups.history import LEFT
 from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
-from fakebus.broker.groups.share.group import ShareGroup, ShareMember
+from fakebus.broker.groups.share.group import LONGEST_MEMBER_ID, ShareGroup, ShareMember
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.wording import counted
 
@@ -190,6 +190,8 @@ def _check(request: ConsumerHeartbeat) -> None:
     problem = ""
     if not request.member_id.strip():
         problem = "MemberId can't be empty."
+    elif len(request.member_id) > LONGEST_MEMBER_ID:
+        problem = f"MemberId can't be longer than {LONGEST_MEMBER_ID} characters."
     elif not request.group_id.strip():
         problem = "GroupId can't be empty."
     elif request.rack_id is not None and not request.rack_id.strip():

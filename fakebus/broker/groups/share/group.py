@@ -22,6 +22,9 @@ _MEMBER_FIELDS = (
     *("epoch", "previous_epoch"),
 )
 
+LONGEST_MEMBER_ID = 36
+"""Characters of a UUID, which is what clients make up; a longer one is refused."""
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ShareMember(CoordinatedMember):

@@ -16,10 +16,11 @@ from tests.unit.kafka.handlers.calling import call
 async def test_every_topic_of_the_request_is_answered(broker: Broker, version: int) -> None:
     topic = await broker.topics.create("t", 1, {})
     request = CreatePartitionsRequest(
+        timeout_ms=9000,
         topics=[
             CreatePartitionsTopic(name="t", count=3, assignments=None),
             CreatePartitionsTopic(name="nope", count=3, assignments=None),
-        ]
+        ],
     )
     response = await call(handle_create_partitions, request, broker, version=version)
     assert [(result.name, result.error_code) for result in response.results] == [
@@ -34,7 +35,7 @@ async def test_assigned_brokers_are_checked(broker: Broker) -> None:
     await broker.topics.create("t", 1, {})
     assignments = [CreatePartitionsAssignment(broker_ids=[7])]
     request = CreatePartitionsRequest(
-        topics=[CreatePartitionsTopic(name="t", count=2, assignments=assignments)]
+        timeout_ms=9000, topics=[CreatePartitionsTopic(name="t", count=2, assignments=assignments)]
     )
     response = await call(handle_create_partitions, request, broker)
     assert response.results[0].error_code == 39
@@ -44,7 +45,9 @@ async def test_assigned_brokers_are_checked(broker: Broker) -> None:
 async def test_validate_only_adds_nothing(broker: Broker) -> None:
     topic = await broker.topics.create("t", 1, {})
     request = CreatePartitionsRequest(
-        topics=[CreatePartitionsTopic(name="t", count=3, assignments=None)], validate_only=True
+        timeout_ms=9000,
+        topics=[CreatePartitionsTopic(name="t", count=3, assignments=None)],
+        validate_only=True,
     )
     response = await call(handle_create_partitions, request, broker)
     assert response.results[0].error_code == 0

@@ -13,7 +13,7 @@ from tests.unit.kafka.handlers.calling import call
 @pytest.mark.parametrize("version", range(1, 6))
 async def test_older_versions_delete_by_name(broker: Broker, version: int) -> None:
     await broker.topics.create("t", 1, {})
-    request = DeleteTopicsRequest(topic_names=["t", "nope"])
+    request = DeleteTopicsRequest(topic_names=["t", "nope"], timeout_ms=9000)
     response = await call(handle_delete_topics, request, broker, version=version)
     assert [(result.name, result.error_code) for result in response.responses] == [
         ("t", 0),
@@ -27,10 +27,11 @@ async def test_version_6_deletes_by_id_and_tells_the_name(broker: Broker) -> Non
     topic = await broker.topics.create("t", 1, {})
     unknown = uuid4()
     request = DeleteTopicsRequest(
+        timeout_ms=9000,
         topics=[
             DeleteTopicState(name=None, topic_id=topic.topic_id),
             DeleteTopicState(name=None, topic_id=unknown),
-        ]
+        ],
     )
     response = await call(handle_delete_topics, request, broker)
     assert [(r.name, r.topic_id, r.error_code) for r in response.responses] == [
@@ -46,6 +47,7 @@ async def test_when_deletion_is_switched_off_every_topic_is_answered_so(
     broker.config.static["delete.topic.enable"] = "false"
     await broker.topics.create("t", 1, {})
     request = DeleteTopicsRequest(
+        timeout_ms=9000,
         topic_names=["t"] if version < 6 else [],
         topics=[DeleteTopicState(name="t")] if version >= 6 else [],
     )

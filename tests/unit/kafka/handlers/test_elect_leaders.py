@@ -34,11 +34,14 @@ async def test_every_partition_has_its_leader(broker: Broker, version: int, kind
     ] == [("t", 0, 84), ("t", 7, 3), ("nope", 0, 3)]
 
 
-async def test_an_election_for_all_partitions_has_nothing_to_say(broker: Broker) -> None:
+async def test_an_election_for_all_partitions_names_topics_and_has_nothing_to_say(
+    broker: Broker,
+) -> None:
     await broker.topics.create("t", 1, {})
     wanted = ElectLeadersRequest(election_type=0, topic_partitions=None)
     response = await call(handle_elect_leaders, wanted, broker)
-    assert (response.error_code, response.replica_election_results) == (0, [])
+    [named] = response.replica_election_results
+    assert (response.error_code, named.topic, named.partition_result) == (0, "t", [])
 
 
 async def test_an_unknown_kind_of_election_is_refused(broker: Broker) -> None:

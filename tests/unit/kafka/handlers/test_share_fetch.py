@@ -326,6 +326,25 @@ async def test_sessions_are_told_apart_by_their_epochs_and_are_limited(
     assert begins_with_acknowledgements.error_code == ErrorCode.INVALID_REQUEST.code
 
 
+@pytest.mark.parametrize("fields", [{"group_id": None}, {"member_id": ""}, {"member_id": "m" * 37}])
+async def test_a_share_consumer_says_who_it_is_in_the_length_of_a_uuid(
+    broker: Broker, fields: dict[str, Any]
+) -> None:
+    who = {"group_id": "g", "member_id": "m" * 36} | fields
+    refused = ErrorCode.INVALID_REQUEST.code
+    for handler, request in (
+        (handle_share_fetch, ShareFetchRequest),
+        (handle_share_acknowledge, ShareAcknowledgeRequest),
+    ):
+        assert (await call(handler, request(**who), broker)).error_code == refused
+        known = request(group_id="g", member_id="m" * 36)
+        assert (await call(handler, known, broker)).error_code != refused
+    if who["group_id"] is not None:
+        joins = {"member_epoch": 0, "subscribed_topic_names": ["t"]}
+        request = ShareGroupHeartbeatRequest(**who, **joins)
+        assert (await call(handle_share_group_heartbeat, request, broker)).error_code == refused
+
+
 async def test_acknowledgements_that_say_nothing_clear_are_refused(
     broker: Broker, consumer: ShareConsumer
 ) -> None:
