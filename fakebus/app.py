@@ -30,7 +30,7 @@ from fakebus.real_time import keep_real_time, monotonic
 from fakebus.redis.groups_at_rest import GroupsAtRest
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
-from fakebus.servers import Server, reachable
+from fakebus.servers import Server, demand_own_ports, reachable
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.wording import counted
 
@@ -160,6 +160,7 @@ class FakeBus:
         if self.tracing is not None:
             opened.push_async_callback(self.tracing.close)
         self.servers += self._front_ends()
+        demand_own_ports(self.servers)
         for server in self.servers:
             opened.push_async_callback(server.close)
             # A port that is taken is found out before anything is written.

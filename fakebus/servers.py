@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ _ROUNDS = 4
 needs three."""
 _TLS_SHUTDOWN_S = 2.0
 """How long a closing client may take to say good-bye."""
+
+_ALL_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a look-up
+"""What stands for all addresses of a machine, and how it is reached from there."""
 
 
 class Bus(Protocol):
@@ -105,14 +109,45 @@ class Server(Protocol):
 
 def reachable(address: Address) -> Address:
     """Return the address by which clients of this machine reach what listens on another one."""
-    hosts = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a look-up
-    return Address(hosts.get(address.host, address.host), address.port)
+    return Address(_ALL_HOSTS.get(address.host, address.host), address.port)
+
+
+def demand_own_ports(servers: Sequence[Server]) -> None:
+    """Demand that no port is wanted twice, which the system tells only when both are served.
+
+    Raises:
+        ConfigError: two front ends, or two brokers, would listen on the same address.
+    """
+    wanted = [(each.scheme, address) for each in servers for address in each.addresses]
+    for (scheme, address), (other_scheme, other) in itertools.combinations(wanted, 2):
+        if address.port and address.port == other.port and _overlap(address.host, other.host):
+            raise ConfigError(
+                f"port {address.port} is wanted twice: by {scheme} on {address} and by "
+                f"{other_scheme} on {other}; give one of them another port (those of --brokers "
+                "follow the one that --kafka names)"
+            )
+
+
+def _overlap(host: str, other: str) -> bool:
+    is_any = not _ALL_HOSTS.keys().isdisjoint((host, other))
+    return host == other or (is_any and (":" in host) == (":" in other))
 
 
 ACCEPTED_AT_ONCE = 64
 """Clients that are taken in in a turn of the event loop, when thousands come."""
 _MOST_WAITING = 1024
 """Clients that wait in the kernel to be taken in."""
+
+
+def _listen(server: asyncio.Server) -> None:
+    for each in server.sockets:
+        try:
+            with socket.socket(fileno=os.dup(each.fileno())) as same:
+                same.listen(_MOST_WAITING)
+        except OSError as error:
+            # Where sockets are no files, the server's own words are all there is.
+            if error.errno == errno.EADDRINUSE:
+                raise
 
 
 class ListeningPort:
@@ -166,13 +201,13 @@ class ListeningPort:
         """
         assert self._server is not None  # noqa: S101 - the order of the calls
         try:
+            # uvloop does not tell when it cannot listen.
+            _listen(self._server)
             await self._server.start_serving()
         except OSError as error:
             raise self._cannot_listen(error) from error
-        for each in self._server.sockets:
-            # asyncio takes one number for both, and accepts all that wait in one turn.
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(each.fileno())) as same:
-                same.listen(_MOST_WAITING)
+        # asyncio takes one number for both, and accepts all that wait in one turn.
+        _listen(self._server)
 
     async def close(self) -> None:
         """Stop listening; connections that were on their way have been made when this returns.

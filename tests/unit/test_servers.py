@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import re
 import socket
 import warnings
+from collections.abc import Callable
 
 import pytest
 
-from fakebus.addresses import Address
+from fakebus.addresses import Address, parse_address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
+from fakebus.errors import ConfigError
 from fakebus.servers import ACCEPTED_AT_ONCE, ListeningPort
 
 ANY_PORT = Address("127.0.0.1", 0)
+LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    LOOPS.append(uvloop.new_event_loop)
 
 
 @pytest.mark.parametrize("port_of", ["kafka", "redis"])
@@ -61,3 +70,63 @@ async def test_of_hundreds_that_come_at_once_few_are_taken_in_in_a_turn() -> Non
     for client in clients:
         client.close()
     await port.close()
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_a_port_that_somebody_listens_on_meanwhile_is_told(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def both() -> None:
+        first = ListeningPort(Address("127.0.0.1", 0), "tests", "--port")
+        await first.bind(asyncio.Protocol)
+        second = ListeningPort(first.address, "others", "--other")
+        await second.bind(asyncio.Protocol)
+        await first.start()
+        with pytest.raises(ConfigError, match=r"listen for others on .*: the port is in use"):
+            await second.start()
+        await second.close()
+        socket.create_connection(first.address[:2], timeout=60).close()
+        await first.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(both())
+
+
+@pytest.mark.parametrize(
+    ("kafka", "http", "brokers", "said"),
+    [
+        (
+            "127.0.0.1:{0}",
+            "127.0.0.1:{1}",
+            3,
+            "port {1} is wanted twice: by kafka on 127.0.0.1:{1}",
+        ),
+        ("127.0.0.1:{0}", "0.0.0.0:{0}", 1, "and by http on 0.0.0.0:{0}; give one of them"),
+        ("[::1]:{0}", "[::]:{0}", 1, "port {0} is wanted twice"),
+    ],
+)
+async def test_a_port_that_is_wanted_twice_is_told(
+    kafka: str, http: str, brokers: int, said: str
+) -> None:
+    # Nobody gets as far as to listen there.
+    ports = (29092, 29093)
+    settings = Settings(
+        kafka=(parse_address(kafka.format(*ports)),),
+        http=(parse_address(http.format(*ports)),),
+        brokers=brokers,
+    )
+    with pytest.raises(ConfigError, match=re.escape(said.format(*ports))):
+        async with FakeBus(settings):
+            pass
+
+
+async def test_one_port_of_several_addresses_is_none_that_is_wanted_twice() -> None:
+    ports = [
+        ListeningPort(Address(host, 0), "tests", "--port") for host in ("127.0.0.1", "127.0.0.2")
+    ]
+    await ports[0].bind(asyncio.Protocol)
+    port = ports[0].address.port
+    settings = Settings(kafka=(Address("127.0.0.2", port),), http=(Address("127.0.0.3", port),))
+    async with FakeBus(settings) as bus:
+        assert bus.bootstrap_servers == f"127.0.0.2:{port}"
+    await ports[0].close()
