@@ -239,8 +239,9 @@ class Settings:
 
 
 def _place(subject: str | None) -> str:
-    name = subject or ""
-    return f"Subject {name} in context {qualified(name).prefix}"
+    return (
+        f"Subject {subject} in context {qualified(subject).prefix}" if subject else "The registry"
+    )
 
 
 def _checked(changes: Mapping[str, object]) -> list[tuple[str, object]]:

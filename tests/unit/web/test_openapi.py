@@ -68,3 +68,37 @@ def test_every_operation_has_an_id_of_its_own_and_a_summary() -> None:
     operations = [each for path in DESCRIPTION["paths"].values() for each in path.values()]
     assert len({each["operationId"] for each in operations}) == len(operations)
     assert all(each["summary"] for each in operations)
+
+
+def test_a_number_that_is_none_is_a_documented_mistake() -> None:
+    components = yaml.safe_load(openapi._COMPONENTS.read_text())
+    numbers = {
+        name
+        for name, (schema, _) in components["query"].items()
+        if name not in ("limit", "offset") and schema.get("type") == "integer"
+    }
+    undocumented = [
+        route.path
+        for route in routes()
+        if numbers & set(route.query) and not route.body and 400 not in route.errors
+    ]
+    assert undocumented == []
+
+
+def test_a_read_only_registry_answers_what_is_documented(fresh: Http) -> None:
+    fresh.register("orders-value", {"type": "string"})
+    undocumented = []
+    for route in routes():
+        if route.room != "registry" or route.method == "GET":
+            continue
+        operation = DESCRIPTION["paths"][route.path][route.method.lower()]
+        path = route.path
+        for each in operation["parameters"]:
+            path = path.replace(f"{{{each['name']}}}", str(each.get("example")))
+        assert fresh.put("/mode", {"mode": "READONLY"}).status == 200
+        sent = {"schema": '"string"', "compatibility": "NONE", "mode": "READONLY"}
+        ask = {"PUT": fresh.put, "POST": fresh.post}.get(route.method)
+        answer = ask(path, sent) if ask else fresh.delete(path)
+        if str(answer.status) not in operation["responses"]:
+            undocumented.append((route.method, route.path, answer.body))
+    assert undocumented == []
