@@ -87,6 +87,8 @@ SCHEMAS = (
 )
 SIZES = (2, 50, 3000)
 DEPTHS = (10, 400, 3000)
+MOST_REPEATED_BYTES = 4_000_000
+"""Of what is repeated, so that no request takes so long to make that others time out."""
 
 
 class Sent(NamedTuple):
@@ -189,7 +191,8 @@ class RequestMutator:
             if choice.random() < 0.1:
                 return _labelled(request, _packed(value), "application/msgpack")
             if choice.random() < 0.1:
-                lines = [self._changed(value) for _ in range(choice.choice((1, 3, 100)))]
+                many = self._times(value, (1, 3, 100))
+                lines = [self._changed(value) for _ in range(many)]
                 text = "\n".join(map(json.dumps, lines)).encode()
                 return _labelled(request, text, "application/x-ndjson")
             return request._replace(body=json.dumps(value).encode())
@@ -237,7 +240,7 @@ class RequestMutator:
         if isinstance(value, list) and value and choice.random() < 0.85:
             at = choice.randrange(len(value))
             if choice.random() < 0.1:
-                return value * choice.choice(SIZES)
+                return value * self._times(value, SIZES)
             return [*value[:at], self._changed(value[at]), *value[at + 1 :]]
         if isinstance(value, str) and value[:1] in ("{", "[", '"') and choice.random() < 0.8:
             try:
@@ -245,6 +248,10 @@ class RequestMutator:
             except (ValueError, RecursionError):
                 return self._bytes(value.encode()).decode("utf-8", "replace")
         return self._other()
+
+    def _times(self, value: Any, choices: Sequence[int]) -> int:
+        """Return how often a value is repeated."""
+        return min(self._choice.choice(choices), MOST_REPEATED_BYTES // len(json.dumps(value)) + 1)
 
     def _other(self) -> Any:
         choice = self._choice
