@@ -59,6 +59,16 @@ def test_versions_may_be_asked_again_after_a_refusal(stranger: RawClient) -> Non
     assert stranger.call(ApiKey.SASL_HANDSHAKE, 1, HANDSHAKE).error_code == 0
 
 
+def test_a_mechanism_that_is_not_served_is_answered_and_ends_the_connection(
+    stranger: RawClient,
+) -> None:
+    unknown = SaslHandshakeRequest(mechanism="GSSAPI")
+    answer = stranger.call(ApiKey.SASL_HANDSHAKE, 1, unknown)
+    assert answer.error_code == 33
+    assert "PLAIN" in answer.mechanisms
+    assert stranger.is_closed_by_peer()
+
+
 def test_a_token_without_a_handshake_closes_the_connection(stranger: RawClient) -> None:
     stranger.send(ApiKey.SASL_AUTHENTICATE, 2, TOKEN)
     assert stranger.is_closed_by_peer()

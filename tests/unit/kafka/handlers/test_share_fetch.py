@@ -31,8 +31,10 @@ from fakebus.protocol.messages import (
     ShareFetchRequestFetchTopic,
     ShareGroupHeartbeatRequest,
 )
+from fakebus.records.reader import read_records
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
+from tests.batches import split_batches
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import batch
 from tests.unit.kafka.handlers.calling import call
@@ -222,8 +224,9 @@ async def test_a_fetch_waits_for_a_record_that_is_produced(
     assert await asyncio.wait_for(waiting, 60) == [(0, 0, 1)]
 
 
+@pytest.mark.parametrize("way", ["released", "left behind", "its lock timed out"])
 async def test_a_fetch_waits_for_a_record_that_is_given_back(
-    broker: Broker, consumer: ShareConsumer
+    broker: Broker, clock: ManualClock, consumer: ShareConsumer, way: str
 ) -> None:
     other = ShareConsumer(broker, "b")
     await produce(broker, 1)
@@ -231,7 +234,12 @@ async def test_a_fetch_waits_for_a_record_that_is_given_back(
     waiting = asyncio.create_task(other.read(wait_ms=60_000))
     await asyncio.sleep(0)
 
-    await consumer.acknowledge((0, 0, RELEASE))
+    if way == "released":
+        await consumer.acknowledge((0, 0, RELEASE))
+    elif way == "left behind":
+        consumer.disconnect()
+    else:
+        clock.advance(LOCK_S)
 
     assert await asyncio.wait_for(waiting, 60) == [(0, 0, 2)]
 
@@ -299,6 +307,27 @@ async def test_no_more_records_are_in_flight_than_the_group_may_have(
     assert await other.read(max_records=500) == []
     await consumer.acknowledge((0, 9, ACCEPT))
     assert await other.read(max_records=500) == [(100, 109, 1)]
+
+
+@pytest.mark.parametrize(
+    ("released", "sent"), [((0, 0), [0, 1, 2]), ((2, 2), [0, 1, 2]), ((3, 3), [3]), ((4, 4), [4])]
+)
+async def test_batches_are_sent_that_hold_what_was_acquired_and_no_others(
+    broker: Broker, consumer: ShareConsumer, released: tuple[int, int], sent: list[int]
+) -> None:
+    await broker.produce(T0, batch(b"a", b"b", b"c"))
+    await produce(broker, 2)
+    assert await consumer.read() == [(0, 4, 1)]
+    await consumer.acknowledge((*released, RELEASE))
+
+    answer = await ShareConsumer(broker, "b").fetch()
+
+    [partition] = answer.responses[0].partitions
+    assert [(each.first_offset, each.last_offset) for each in partition.acquired_records] == [
+        released
+    ]
+    batches = split_batches(bytes(partition.records))
+    assert [each.offset for one in batches for each in read_records(one)] == sent
 
 
 async def test_a_batch_is_divided_only_where_the_number_of_records_is_exact(
