@@ -8,7 +8,8 @@ import errno
 import itertools
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fakebus.addresses import Address
@@ -135,6 +136,8 @@ def _overlap(host: str, other: str) -> bool:
 
 ACCEPTED_AT_ONCE = 64
 """Clients that are taken in in a turn of the event loop, when thousands come."""
+_TRIES = 20
+"""To find a port that is free on all addresses of a host."""
 _MOST_WAITING = 1024
 """Clients that wait in the kernel to be taken in."""
 
@@ -148,6 +151,32 @@ def _listen(server: asyncio.Server) -> None:
             # Where sockets are no files, the server's own words are all there is.
             if error.errno == errno.EADDRINUSE:
                 raise
+
+
+async def on_one_port(
+    server: asyncio.Server, take: Callable[[int], Awaitable[asyncio.Server]]
+) -> asyncio.Server:
+    """Return a server with the same port on each address that its host's name stands for.
+
+    Args:
+        server: has taken any free port on each.
+        take: takes a port of a number on all of them.
+
+    Raises:
+        OSError: no port was free on all of them, in many tries.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        port, *others = [each.getsockname()[1] for each in server.sockets]
+        if set(others) <= {port}:
+            break
+        server.close()
+        try:
+            server = await take(port)
+        except OSError:
+            if not tries_left:
+                raise
+            server = await take(0)
+    return server
 
 
 class ListeningPort:
@@ -180,15 +209,19 @@ class ListeningPort:
         Raises:
             ConfigError: the address cannot be listened on.
         """
+        take = partial(
+            asyncio.get_running_loop().create_server,
+            protocol,
+            self.address.host,
+            backlog=ACCEPTED_AT_ONCE,
+            ssl=ssl_context,
+            ssl_shutdown_timeout=_TLS_SHUTDOWN_S if ssl_context else None,
+            start_serving=False,
+        )
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                protocol,
-                *self.address[:2],
-                backlog=ACCEPTED_AT_ONCE,
-                ssl=ssl_context,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if ssl_context else None,
-                start_serving=False,
-            )
+            self._server = await take(self.address.port)
+            if not self.address.port:
+                self._server = await on_one_port(self._server, take)
         except (OSError, OverflowError, ValueError) as error:
             raise self._cannot_listen(error) from error
         self.address = Address(self.address.host, self._server.sockets[0].getsockname()[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import re
 import socket
@@ -16,7 +17,7 @@ from fakebus.addresses import Address, parse_address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
 from fakebus.errors import ConfigError
-from fakebus.servers import ACCEPTED_AT_ONCE, ListeningPort
+from fakebus.servers import ACCEPTED_AT_ONCE, ListeningPort, on_one_port
 
 ANY_PORT = Address("127.0.0.1", 0)
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
@@ -130,3 +131,32 @@ async def test_one_port_of_several_addresses_is_none_that_is_wanted_twice() -> N
     async with FakeBus(settings) as bus:
         assert bus.bootstrap_servers == f"127.0.0.2:{port}"
     await ports[0].close()
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_any_port_is_the_same_on_all_addresses_of_a_name(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    tries = []
+
+    async def take(port: int) -> asyncio.Server:
+        tries.append(port)
+        if len(tries) == 2:
+            raise OSError(errno.EADDRINUSE, "taken on one of them")
+        hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(asyncio.Protocol, hosts, port, start_serving=False)
+
+    async def ports() -> list[int]:
+        server = await on_one_port(await take(0), take)
+        found = [each.getsockname()[1] for each in server.sockets]
+        server.close()
+        return found
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        found = runner.run(ports())
+    assert len(found) == 3
+    assert len(set(found)) == 1
+    # The first number was not free everywhere, and the next one is another.
+    assert tries[2] == 0
+    assert tries[-1] == found[0]
