@@ -18,7 +18,7 @@ from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.lineage.candidates import Candidates, SentRange
 from fakebus.lineage.hands import Hands
 from fakebus.lineage.history import COMMITTED, SENT, WINDOW_MS
-from fakebus.lineage.known import Clients, Known
+from fakebus.lineage.known import Clients, Known, is_former_name
 from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Likeness, Ranking
@@ -107,11 +107,13 @@ class Causes:
                     is_stated = is_sure and evidence == STATED
                     found.setdefault(cause, (STATED, by) if is_stated else (CORRELATED, row.rule))
         if possible.count and not settled:
-            unsure = (await self._ranking(effect)).order()
+            # Those of a topic that another has the name of now count, and have no name to be told.
+            ranked = (await self._ranking(effect)).order()
+            unsure = [place for place in ranked if not is_former_name(place.topic)]
             for place in unsure:
                 found.setdefault(place, (evidence, by))
             left_out = possible.count - len(unsure)
-        if not found:
+        elif not found:
             hinted = await self._hinted(effect)
             found = dict.fromkeys(hinted[:MOST_SAME], (HINTED, "key"))
             left_out = len(hinted) - len(found)
@@ -129,15 +131,18 @@ class Causes:
         for row in await self.identities(effect):
             if row.kind == "origin":
                 origin = parse_place(row.value.decode("utf-8", "replace"))
-                if origin is not None and origin != effect and await self._was(origin):
+                if origin is not None and origin != effect and await self._was(origin, effect):
                     found[origin] = row.rule
             elif row.kind in ("cause", "reply"):
                 kind = "identity" if row.kind == "cause" else "request"
                 found.update(dict.fromkeys(await self._named(effect, kind, row.value), row.rule))
         return found
 
-    async def _was(self, place: Place) -> bool:
-        """Whether there is, or was, such a record."""
+    async def _was(self, place: Place, effect: Place) -> bool:
+        """Whether there is, or was, such a record when another one was written."""
+        note = await self.written(effect)
+        if note is not None and await self._store.is_former(place.topic, note):
+            return False
         return self._records.ever_was(place) or await self.written(place) is not None
 
     async def _named(self, effect: Place, kind: str, value: bytes) -> list[Place]:
@@ -331,7 +336,8 @@ class Causes:
                 found.update(dict.fromkeys(self._around(place, transaction.written)))
         found.update(dict.fromkeys(await self._hinted_effects(cause)))
         await self._records.contents(found)
-        links = [link for effect in found if (link := await self._link(cause, effect))]
+        named = [effect for effect in found if not is_former_name(effect.topic)]
+        links = [link for effect in named if (link := await self._link(cause, effect))]
         moments = {link.effect: await self._moment(link.effect) for link in links}
         return sorted(links, key=lambda link: moments[link.effect])
 

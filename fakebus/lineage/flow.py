@@ -151,7 +151,7 @@ class Flows:
             groups: whether to tell what became of it in each group, too.
         """
         await self._lineage.settle()
-        notes = await self._store.notes_at(*place, WRITTEN, MOST_RIVALS)
+        notes = await KnownNotes(self._store).notes_at(*place, WRITTEN, MOST_RIVALS)
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
         records, note = self._records(), notes[-1] if notes else None
         record, part = await records.read(place), await records.transaction_at(place)
@@ -233,7 +233,7 @@ class Flows:
                     f"was {part.state}"
                 )
             return
-        if await self._store.notes_at(*place, WRITTEN, 1):
+        if await KnownNotes(self._store).notes_at(*place, WRITTEN, 1):
             # It went with its topic.
             return
         if topic is None:

@@ -109,6 +109,10 @@ class HeaderFlows:
         """Return nothing: nobody has noted what clients did."""
         return []
 
+    async def is_former(self, topic: str, note: NoteRow) -> bool:
+        """Nobody knows."""
+        return False
+
     async def notes_at(
         self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
     ) -> list[NoteRow]:

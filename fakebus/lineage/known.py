@@ -7,6 +7,14 @@ from typing import Protocol
 
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 
+FORMER = "\0"
+"""What the name of a topic ends with that was deleted before there was another of its name."""
+
+
+def is_former_name(topic: str) -> bool:
+    """Whether a name stands for a topic that was there before the one that has its name now."""
+    return topic.endswith(FORMER)
+
 
 class Clients(Protocol):
     """Clients, as far as causes depend on them."""
@@ -41,6 +49,9 @@ class Known(Protocol):
         self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
         """Return notes of clients, or of all, between two numbers (both included), newest first."""
+
+    async def is_former(self, topic: str, note: NoteRow) -> bool:
+        """Whether the topic that had a name when something was noted was deleted, and made anew."""
 
     async def with_identity(
         self, kinds: Sequence[str], value: bytes, most: int

@@ -3,6 +3,9 @@
 A flow asks the same of records that lie beside each other; so what is known of some hundreds of
 offsets is read in one go. Of what was done after the time that is asked for nothing is told, but
 who wrote a record: which of them were there is told by their timestamps.
+
+A topic may be deleted, and made anew under its name. A name means the topic that is there, or that
+was there last; what was noted of one before it is told of a name that no topic can have.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
+from fakebus.lineage.known import FORMER
 from fakebus.lineage.same_keys import WRITTEN
 from fakebus.storage.lineage_interface import IdentityRow, LineageStore, NoteRow
 
@@ -60,6 +64,8 @@ class KnownNotes:
         self._notes: dict[tuple[str, int, int], Mapping[str, _Notes] | None] = {}
         self._copies: dict[tuple[str, int], Mapping[bytes, list[IdentityRow]] | None] = {}
         self._identities: dict[tuple[str, int, int], Mapping[int, list[IdentityRow]]] = {}
+        self._ends: dict[str, int] = {}
+        """By which note the former topics of a name are gone."""
 
     async def notes_at(
         self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
@@ -70,18 +76,21 @@ class KnownNotes:
             self._notes[key] = await self._notes_of(key)
         notes = self._notes[key]
         if notes is None:
-            return self._then(await self._store.notes_at(topic, partition, offset, verbs, most))
+            name = topic.removesuffix(FORMER)
+            rows = await self._store.notes_at(name, partition, offset, verbs, most)
+            return self._then(await self._of_topic(topic, rows))
         found = [note for verb in verbs if verb in notes for note in notes[verb].at(offset)]
         return sorted(found)[:most]
 
     async def _notes_of(self, key: tuple[str, int, int]) -> Mapping[str, _Notes] | None:
         topic, partition, window = key
         first, last = window * _WINDOW, (window + 1) * _WINDOW - 1
-        rows = await self._store.notes_in(topic, partition, first, last, _MOST_NOTES + 1)
+        name = topic.removesuffix(FORMER)
+        rows = await self._store.notes_in(name, partition, first, last, _MOST_NOTES + 1)
         if len(rows) > _MOST_NOTES:
             return None
         found: dict[str, list[NoteRow]] = defaultdict(list)
-        for row in self._then(rows):
+        for row in self._then(await self._of_topic(topic, rows)):
             found[row.verb].append(row)
         return {verb: _Notes(rows) for verb, rows in found.items()}
 
@@ -89,20 +98,57 @@ class KnownNotes:
         self, topic: str, partition: int, first: int, last: int, most: int
     ) -> list[NoteRow]:
         """Return the notes that concern any of some offsets (both included), oldest first."""
-        return self._then(await self._store.notes_in(topic, partition, first, last, most))
+        name = topic.removesuffix(FORMER)
+        rows = await self._store.notes_in(name, partition, first, last, most)
+        return self._then(await self._of_topic(topic, rows))
 
     async def notes_of_clients(
         self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
         """Return notes of clients, or of all, between two numbers (both included), newest first."""
-        return self._then(await self._store.notes_of_clients(clients, seqs, verbs, most))
+        rows = await self._store.notes_of_clients(clients, seqs, verbs, most)
+        former = {
+            topic: end for topic in {row.topic for row in rows} if (end := await self._end(topic))
+        }
+        if former:
+            rows = [
+                row._replace(topic=row.topic + FORMER)
+                if row.seq <= former.get(row.topic, 0)
+                else row
+                for row in rows
+            ]
+        return self._then(rows)
 
     async def notes_of_group(
         self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
     ) -> list[NoteRow]:
         """Return the newest notes of a group, of one topic or partition if named, newest first."""
         place = topic, partition
-        return await self._store.notes_of_group(group, verbs, most, *place, self.until_ms)
+        rows = await self._store.notes_of_group(group, verbs, most, *place, self.until_ms)
+        return await self._of_topic(topic, rows) if topic else rows
+
+    async def is_former(self, topic: str, note: NoteRow) -> bool:
+        """Whether the topic that had a name when something was noted was deleted, and made anew."""
+        return note.seq <= await self._end(topic)
+
+    async def _of_topic(self, topic: str, notes: list[NoteRow]) -> list[NoteRow]:
+        """Return those of the notes of a name that are about the topic which is meant."""
+        name = topic.removesuffix(FORMER)
+        end = await self._end(name)
+        if name == topic:
+            return [each for each in notes if each.seq > end] if end else notes
+        return [each._replace(topic=topic) for each in notes if each.seq <= end]
+
+    async def _end(self, topic: str) -> int:
+        """Return by which note those are gone that had a name before; 0 if none had."""
+        if topic not in self._ends:
+            verbs = "topic created", "topic deleted"
+            rows = await self._store.notes_of_topic(topic, verbs, 3) if topic else []
+            # A topic that is not there is the last one that was.
+            before = rows[1:] if rows and rows[0].verb == "topic deleted" else rows
+            ends = (row.seq for row in before if row.verb == "topic deleted")
+            self._ends[topic] = next(ends, 0)
+        return self._ends[topic]
 
     def _then(self, notes: list[NoteRow]) -> list[NoteRow]:
         """Return those of some notes that were there at the time that is asked for."""

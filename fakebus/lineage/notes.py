@@ -59,6 +59,7 @@ class Notebook:
             "found": self._find,
             "looked up": self._look_up,
             "out of range": self._lose,
+            "topic deleted": self._end_topic,
             "fetches": lambda *_: None,
         }
 
@@ -213,6 +214,11 @@ class Notebook:
         group = groups[0] if len(groups) == 1 else ""
         self._will_begin(client, place, (group, activity.offset, "offset out of range"))
         self._add(activity, client, group=group)
+
+    def _end_topic(self, activity: Activity, client: Client) -> None:
+        # What goes on at the next offset may be of another topic of the same name.
+        self.begin_anew()
+        self._add(activity, client)
 
     def _look_up(self, activity: Activity, client: Client) -> None:
         # Others look up offsets too, who only want to know how long a log is.

@@ -110,6 +110,9 @@ class LineageStore(Protocol):
             until_ms: none that is later, in milliseconds since the epoch.
         """
 
+    async def notes_of_topic(self, topic: str, verbs: Sequence[str], most: int) -> list[NoteRow]:
+        """Return the newest notes of a topic that concern no records, newest first."""
+
     def add_identities(
         self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]
     ) -> None:

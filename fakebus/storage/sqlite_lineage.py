@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.storage.damage import demand_sum, facts_of, summed_facts, with_sum
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
+from fakebus.storage.lineage_names import forget_names, give_numbers, names_of, numbers_of
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter, tell_nobody
@@ -50,13 +50,6 @@ DELETE FROM identities WHERE id IN (
     AND partition = ? AND "offset" >= ? AND id <= ? LIMIT ?
 ) RETURNING topic
 """
-_UNUSED_NAME = """
-DELETE FROM lineage_names AS known WHERE known.id = ? AND known.id > 0 AND NOT known.is_word
-AND NOT EXISTS (SELECT 1 FROM notes WHERE topic = known.id AND span IS NOT NULL)
-AND NOT EXISTS (SELECT 1 FROM notes WHERE topic = known.id AND span IS NULL AND topic > 0)
-AND NOT EXISTS (SELECT 1 FROM notes WHERE group_name = known.id AND group_name > 0)
-AND NOT EXISTS (SELECT 1 FROM identities WHERE topic = known.id)
-"""
 
 
 class SqliteLineage:
@@ -74,6 +67,7 @@ class SqliteLineage:
         self.notes_in = reader.reading(_notes_in)
         self.notes_of_clients = reader.reading(_notes_of_clients)
         self.notes_of_group = reader.reading(_notes_of_group)
+        self.notes_of_topic = reader.reading(_notes_of_topic)
         self.identity_positions = reader.reading(_identity_positions)
         self.with_identity = reader.reading(_with_identity)
         self.identities_like = reader.reading(_identities_like)
@@ -136,44 +130,6 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode(errors="replace").decode()
 
 
-# -- names --
-
-
-def _numbers(connection: sqlite3.Cursor | Transaction, names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of those of the names that have one."""
-    found = {}
-    for name in names:
-        row = connection.execute("SELECT id FROM lineage_names WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            found[name] = row[0]
-    return found
-
-
-def _give_numbers(
-    transaction: Transaction, names: Iterable[str], words: Iterable[str]
-) -> dict[str, int]:
-    """Return the numbers of names, and of words that are kept for ever; new ones get one."""
-    rows = [*((name, 0) for name in names), *((word, 1) for word in words)]
-    transaction.executemany(
-        "INSERT INTO lineage_names (name, is_word) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET is_word = 1 WHERE excluded.is_word > is_word",
-        rows,
-    )
-    return _numbers(transaction, (name for name, _ in rows))
-
-
-def _forget_names(transaction: Transaction, rows: Iterable[Sequence[int]]) -> None:
-    """Forget those names of rows that have been deleted which no other row has."""
-    numbers = {number for row in rows for number in row}
-    transaction.executemany(_UNUSED_NAME, [(number,) for number in numbers])
-
-
-def _names(connection: sqlite3.Connection, numbers: set[int]) -> dict[int, str]:
-    find = partial(connection.execute, "SELECT name FROM lineage_names WHERE id = ?")
-    # A row that is forgotten between two statements takes its name along.
-    return {number: (find((number,)).fetchone() or ("",))[0] for number in numbers}
-
-
 # -- notes --
 
 
@@ -194,7 +150,7 @@ def _keep_clients(transaction: Transaction, clients: Sequence[ClientRow]) -> Non
 
 def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
     names = {_text(name) for row in notes for name in (row.topic, row.group)}
-    numbers = _give_numbers(transaction, names, {row.verb for row in notes})
+    numbers = give_numbers(transaction, names, {row.verb for row in notes})
     transaction.executemany(
         f"INSERT OR REPLACE INTO notes VALUES ({_marks(range(14))})",  # noqa: S608
         (
@@ -216,17 +172,17 @@ def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
 
 def _trim_notes(transaction: Transaction, most: int, before_ms: int) -> None:
     gone = transaction.execute(_OLDEST_NOTES, (2 * _ROWS_AT_ONCE, most, before_ms)).fetchall()
-    _forget_names(transaction, gone)
+    forget_names(transaction, gone)
 
 
 def _trim_identities(transaction: Transaction, most: int) -> None:
     gone = transaction.execute(_OLDEST_IDENTITIES, (most, 2 * _ROWS_AT_ONCE)).fetchall()
-    _forget_names(transaction, gone)
+    forget_names(transaction, gone)
 
 
 def _forget_after(transaction: Transaction, seq: int, client: int) -> None:
     later = "DELETE FROM notes WHERE seq > ? RETURNING topic, group_name"
-    _forget_names(transaction, transaction.execute(later, (seq,)).fetchall())
+    forget_names(transaction, transaction.execute(later, (seq,)).fetchall())
     transaction.execute("DELETE FROM lineage_clients WHERE client > ?", (client,))
 
 
@@ -246,7 +202,7 @@ def _notes(
     connection: sqlite3.Connection, verbs: Sequence[str], where: str, arguments: Sequence[int]
 ) -> list[NoteRow]:
     """Return the notes of some verbs that a condition, its order and its limit select."""
-    kinds = list(_numbers(connection.cursor(), verbs).values())
+    kinds = list(numbers_of(connection.cursor(), verbs).values())
     condition = f"WHERE verb IN ({_marks(kinds)}) AND {where}"
     return _notes_where(connection, condition, (*kinds, *arguments))
 
@@ -257,7 +213,7 @@ def _notes_where(
     rows = connection.execute(_NOTE + condition, arguments).fetchall()
     for row in rows:
         demand_sum("notes", f"seq = {row[0]}", row[:-1], row[-1])
-    names = _names(connection, {row[at] for row in rows for at in (3, 5, 10)})
+    names = names_of(connection, {row[at] for row in rows for at in (3, 5, 10)})
     return [
         NoteRow._make(
             (*row[:3], names[row[3]], row[4], names[row[5]], *row[6:9], names[row[10]], *row[11:13])
@@ -278,7 +234,7 @@ def _notes_at(
     verbs: Sequence[str],
     most: int,
 ) -> list[NoteRow]:
-    place = _numbers(connection.cursor(), [topic])
+    place = numbers_of(connection.cursor(), [topic])
     if not place:
         return []
     spans = [level << OFFSET_BITS | offset >> level for level in range(_LEVELS)]
@@ -292,7 +248,7 @@ def _notes_at(
 def _notes_in(
     connection: sqlite3.Connection, topic: str, partition: int, first: int, last: int, most: int
 ) -> list[NoteRow]:
-    place = _numbers(connection.cursor(), [topic])
+    place = numbers_of(connection.cursor(), [topic])
     if not place:
         return []
     spans = [
@@ -318,6 +274,17 @@ def _notes_of_clients(
     return _notes(connection, verbs, where, (*(clients or ()), *seqs, most))
 
 
+def _notes_of_topic(
+    connection: sqlite3.Connection, topic: str, verbs: Sequence[str], most: int
+) -> list[NoteRow]:
+    place = numbers_of(connection.cursor(), [topic])
+    if not place:
+        return []
+    # The index has no empty name, which has the lowest number.
+    where = "topic = ? AND topic > 0 AND span IS NULL ORDER BY seq DESC LIMIT ?"
+    return _notes(connection, verbs, where, (place[topic], most))
+
+
 def _notes_of_group(
     connection: sqlite3.Connection,
     group: str,
@@ -327,7 +294,7 @@ def _notes_of_group(
     partition: int = -1,
     until_ms: int | None = None,
 ) -> list[NoteRow]:
-    names = _numbers(connection.cursor(), {group, topic})
+    names = numbers_of(connection.cursor(), {group, topic})
     if group not in names or topic not in names:
         return []
     where, place = "group_name = ? ", [names[group]]
@@ -345,7 +312,7 @@ def _notes_of_group(
 
 def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> None:
     words = {_text(name) for row in rows for name in (row.kind, row.rule)}
-    numbers = _give_numbers(transaction, {_text(row.topic) for row in rows}, words)
+    numbers = give_numbers(transaction, {_text(row.topic) for row in rows}, words)
     transaction.executemany(
         'INSERT INTO identities (kind, value, topic, partition, "offset", rule, sum) '
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -384,7 +351,7 @@ def _forget_identities(
     for (topic, partition), offset in positions.items():
         gone = transaction.execute(_SOME_IDENTITIES, (_text(topic), partition, offset, *upto, left))
         rows = gone.fetchall()
-        _forget_names(transaction, rows)
+        forget_names(transaction, rows)
         left -= len(rows)
         if not left:
             more.append(True)
@@ -411,7 +378,7 @@ def _identities(
     rows = connection.execute(_IDENTITY + where, arguments).fetchall()
     for row in rows:
         demand_sum("identities", f"id = {row[6]}", row[:6], row[7])
-    names = _names(connection, {row[at] for row in rows for at in (0, 2, 5)})
+    names = names_of(connection, {row[at] for row in rows for at in (0, 2, 5)})
     return [
         IdentityRow(names[kind], value, names[topic], partition, offset, names[rule])
         for kind, value, topic, partition, offset, rule, *_ in rows
@@ -421,7 +388,7 @@ def _identities(
 def _with_identity(
     connection: sqlite3.Connection, kinds: Sequence[str], value: bytes, most: int
 ) -> list[IdentityRow]:
-    numbers = list(_numbers(connection.cursor(), kinds).values())
+    numbers = list(numbers_of(connection.cursor(), kinds).values())
     where = f"WHERE value = ? AND kind IN ({_marks(numbers)}) ORDER BY id DESC LIMIT ?"
     return _identities(connection, where, (value, *numbers, most))
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.client.bus_http import BusHttp
 from fakebus.config import Settings
+from tests.clients.build import CLIENTS
+from tests.clients.cluster import SETTINGS
+from tests.clients.program_fixtures import needed
+from tests.clients.programs import Program
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(150)]
 
@@ -34,6 +38,7 @@ ANY_PORT = (Address("127.0.0.1", 0),)
 PARTITIONS = 2
 SECONDS = 3
 QUESTIONS = 150
+RECORDS = 200
 SERVICES = [
     ("billing", "invoices", "confluent", "after", 500),
     ("billing", "invoices", "confluent", "after", 500),
@@ -104,11 +109,33 @@ def share_from_the_beginning(servers: str, groups: Iterable[str]) -> None:
         future.result(60)
 
 
+def judged(http: BusHttp, effects: Sequence[tuple[str, str | None]]) -> Counter[str]:
+    """Ask for some effects; what is told as the cause must be true, or the truth among rivals."""
+    outcome: Counter[str] = Counter()
+    for name, cause in random.Random(5).sample(effects, min(QUESTIONS, len(effects))):
+        flow = http.get("/flow", record=name, depth=1)
+        told = [
+            edge for edge in flow["edges"] if edge["to"] == name and edge["evidence"] != "hinted"
+        ]
+        causes = [edge["from"] for edge in told]
+        if cause is None:
+            assert not told, (name, told)
+            outcome["none"] += 1
+        elif told:
+            assert {edge["evidence"] for edge in told} <= {"observed", "stated"}
+            assert flow["left_out"] or {edge["rivals"] for edge in told} == {len(told) - 1}
+            assert cause in causes, (name, cause, told[:5])
+            outcome["first" if causes[0] == cause else "among rivals"] += 1
+            outcome.update({edge["evidence"] for edge in told})
+        else:
+            outcome["not told"] += 1
+    return outcome
+
+
 def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_rivals() -> None:
     configs = {"num.partitions": str(PARTITIONS)}
     doors = dict.fromkeys(("kafka", "http", "redis"), ANY_PORT)
     settings = Settings(data=None, set=configs, **doors)  # type: ignore[arg-type]
-    outcome: Counter[str] = Counter()
     with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
         servers, http = running.bus.bootstrap_servers, BusHttp(running.bus.http_url)
         admin = Producer({"bootstrap.servers": servers})
@@ -129,25 +156,42 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
         write_orders(servers, another)
         for process in processes:
             assert process.wait(60) == 0
-        effects = [effect for topic in topics for effect in written(servers, topic)]
-        for name, cause in random.Random(5).sample(effects, min(QUESTIONS, len(effects))):
-            flow = http.get("/flow", record=name, depth=1)
-            told = [
-                edge
-                for edge in flow["edges"]
-                if edge["to"] == name and edge["evidence"] != "hinted"
-            ]
-            causes = [edge["from"] for edge in told]
-            if cause is None:
-                assert not told, (name, told)
-                outcome["none"] += 1
-            elif told:
-                assert {edge["evidence"] for edge in told} <= {"observed", "stated"}
-                assert flow["left_out"] or {edge["rivals"] for edge in told} == {len(told) - 1}
-                assert cause in causes, (name, cause, told[:5])
-                outcome["first" if causes[0] == cause else "among rivals"] += 1
-            else:
-                outcome["not told"] += 1
+        outcome = judged(http, [effect for topic in topics for effect in written(servers, topic)])
     # It has to say something, too, and the likeliest of many is seldom another one.
     assert outcome["first"] > 10 * outcome["not told"], outcome
     assert outcome["first"] > outcome["among rivals"], outcome
+
+
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
+@pytest.mark.parametrize(
+    ("guarantee", "evidence"), [("exactly_once_v2", "stated"), ("at_least_once", "observed")]
+)
+def test_what_kafka_streams_writes_is_due_to_what_it_has_read(
+    guarantee: str, evidence: str, protocol: str
+) -> None:
+    """By repartition topics and changelogs, too; of a transaction all that it has read is told."""
+    command = needed(CLIENTS["java"].command)
+    configs = SETTINGS | {"auto.create.topics.enable": "true", "num.partitions": str(PARTITIONS)}
+    settings = Settings(data=None, set=configs, kafka=ANY_PORT, http=ANY_PORT)
+    with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
+        servers, http = running.bus.bootstrap_servers, BusHttp(running.bus.http_url)
+        producer = Producer({"bootstrap.servers": servers, "client.id": "shop"})
+        for topic in ("orders", "parcels"):
+            producer.list_topics(topic, timeout=60)
+        program = Program("java", command, servers)
+        stack.callback(program.kill)
+        arguments = {"topic": "orders", "to": "parcels", "group": "app", "partitions": PARTITIONS}
+        arguments |= {"guarantee": guarantee, "protocol": protocol}
+        program.send("say_causes", count=RECORDS, **arguments)
+        for number in range(RECORDS):
+            key = b"%d" % (number % 20)
+            producer.produce("orders", b'{"cause": null}', key, partition=number % PARTITIONS)
+            # Some come together, and others when those before them are done.
+            producer.flush(60) if number % 20 < 5 else producer.poll(0)
+        assert producer.flush(60) == 0
+        assert "error" not in program.next_line()
+        topics = ("parcels", "app-by-key-repartition", "app-seen-changelog")
+        for topic in topics:
+            outcome = judged(http, written(servers, topic))
+            assert outcome["first"] + outcome["among rivals"] == min(QUESTIONS, RECORDS), outcome
+            assert outcome[evidence] == min(QUESTIONS, RECORDS), outcome

@@ -21,6 +21,7 @@ final class Client {
     commands.put("transact", new Transactions(arguments[0])::run);
     commands.put("tool", Tools::run);
     commands.put("count_words", new WordCount(arguments[0])::run);
+    commands.put("say_causes", new Causes(arguments[0])::run);
     try (Admin admin = Admin.create(settings)) {
       Topics topics = new Topics(admin);
       commands.put("create_topic", topics::create);

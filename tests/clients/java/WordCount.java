@@ -1,17 +1,12 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Arrays;
-import java.util.Properties;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
-import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Materialized;
@@ -32,57 +27,15 @@ final class WordCount {
 
   /** Run the application until it has counted as many words as asked for, in all its runs. */
   JsonNode run(JsonNode arguments) throws Exception {
-    Path directory = Files.createTempDirectory("word-count");
-    AtomicReference<Throwable> failure = new AtomicReference<>();
-    try (KafkaStreams streams =
-        new KafkaStreams(topology(arguments).build(), settings(arguments, directory))) {
-      streams.setUncaughtExceptionHandler(
-          error -> {
-            failure.set(error);
-            return StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
-          });
-      streams.start();
-      long deadline = System.currentTimeMillis() + Contract.TIMEOUT_MS;
-      ObjectNode counts = counted(streams);
-      while (total(counts) < arguments.get("count").asLong()) {
-        if (failure.get() != null || System.currentTimeMillis() > deadline) {
-          throw new IllegalStateException("counted " + counts, failure.get());
-        }
-        Thread.sleep(50);
-        counts = counted(streams);
-      }
-      if (!streams.close(Duration.ofMillis(Contract.TIMEOUT_MS))) {
-        throw new IllegalStateException("Kafka Streams does not end");
-      }
-      streams.cleanUp();
-      return counts;
-    } finally {
-      Files.deleteIfExists(directory);
-    }
-  }
-
-  private Properties settings(JsonNode arguments, Path directory) {
-    Properties settings = new Properties();
-    settings.put("application.id", arguments.get("group").asText());
-    settings.put("bootstrap.servers", bootstrapServers);
-    settings.put("state.dir", directory.toString());
-    settings.put("num.stream.threads", "2");
-    settings.put("processing.guarantee", arguments.get("guarantee").asText());
-    settings.put("commit.interval.ms", "100");
-    if (arguments.has("transaction_timeout_ms")) {
-      // What a killed run has left open holds up the next one for as long.
-      settings.put("producer.transaction.timeout.ms", arguments.get("transaction_timeout_ms").asText());
-    }
-    settings.put("statestore.cache.max.bytes", "0");
-    settings.put("consumer.auto.offset.reset", "earliest");
-    // Kafka Streams ends without leaving its group, so the next run waits until this is over.
-    if (arguments.path("protocol").asText("classic").equals("streams")) {
-      settings.put("group.protocol", "streams");
-    } else {
-      settings.put("consumer.session.timeout.ms", "1500");
-      settings.put("consumer.heartbeat.interval.ms", "300");
-    }
-    return settings;
+    AtomicReference<ObjectNode> counts = new AtomicReference<>(Contract.object());
+    new StreamsRun(bootstrapServers, arguments)
+        .until(
+            topology(arguments).build(),
+            streams -> {
+              counts.set(counted(streams));
+              return total(counts.get()) >= arguments.get("count").asLong();
+            });
+    return counts.get();
   }
 
   private StreamsBuilder topology(JsonNode arguments) {

@@ -96,6 +96,10 @@ class MemoryLineageStore:
         ]
         return found[::-1][:most]
 
+    async def notes_of_topic(self, topic: str, verbs: Sequence[str], most: int) -> list[NoteRow]:
+        found = [row for row in self.notes if row.topic == topic and row.verb in verbs]
+        return found[::-1][:most]
+
     def add_identities(
         self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]
     ) -> None:

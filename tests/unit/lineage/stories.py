@@ -12,7 +12,7 @@ from fakebus.lineage.history import SentRange
 from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.links import Link
 from fakebus.lineage.place import Place, parse_place
-from fakebus.lineage.ranking import Contents, contents_of
+from fakebus.lineage.ranking import NOTHING, Contents, contents_of
 from fakebus.records.record import NewRecord, Record
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 from tests.unit.lineage.memory_store import MemoryLineageStore
@@ -86,6 +86,13 @@ class Story:
         first, last = self.place(names[0]), self.place(names[-1])
         self._note("committed", service, first, last.offset, group or service)
 
+    def makes_anew(self, topic: str) -> None:
+        """Let a topic be deleted, and another one of its name be made."""
+        for verb in ("topic deleted", "topic created"):
+            self._note(verb, "admin", Place(topic, -1, -1))
+        self.records = {at: each for at, each in self.records.items() if at.topic != topic}
+        self._ends.pop(topic, None)
+
     def place(self, name: str) -> Place:
         found = parse_place(name)
         assert found is not None
@@ -125,6 +132,8 @@ class Story:
             place: contents_of(
                 self.records[place].key, json.loads(self.records[place].value or b"null")
             )
+            if place in self.records
+            else NOTHING
             for place in places
         }
 

@@ -459,3 +459,68 @@ async def test_a_record_that_is_sent_again_has_effects_after_each_time() -> None
             story.sent("others", other)
     links = await story.causes.effects(story.place(order))
     assert [str(link.effect) for link in links] == effects
+
+
+# -- topics that are made anew under their name --
+
+
+async def test_records_of_a_topic_of_the_same_name_are_not_taken_for_those_before_them() -> None:
+    story = Story()
+    old = story.writes("shop", "orders")
+    story.sent("billing", old)
+    invoice = story.writes("billing", "invoices")
+    assert await story.edges() == ["orders[0]@0 -> invoices[0]@0 observed by fetch"]
+    story.makes_anew("orders")
+    new = story.writes("shop", "orders")
+    assert new == old
+    assert await story.edges() == []
+    assert await story.causes.effects(story.place(new)) == []
+    story.later(5000)
+    story.sent("billing", new)
+    story.writes("billing", "invoices")
+    found = await story.causes.effects(story.place(new))
+    assert [str(link.effect) for link in found] == ["invoices[0]@1"]
+    assert await story.causes.of(story.place(invoice)) == []
+
+
+async def test_a_possible_cause_that_has_no_name_any_more_is_a_rival_still() -> None:
+    story = Story()
+    payment, order = story.writes("shop", "payments"), story.writes("shop", "orders")
+    story.sent("billing", payment)
+    story.sent("billing", order)
+    invoice = story.writes("billing", "invoices")
+    story.makes_anew("orders")
+    causes = story.causes
+    (link,) = await causes.of(story.place(invoice))
+    assert (str(link.cause), link.evidence, link.rivals) == (payment, "observed", 1)
+    assert causes.cut["possible causes"] == 1
+    (link,) = await story.causes.effects(story.place(payment))
+    assert (str(link.effect), link.rivals) == (invoice, 1)
+
+
+async def test_a_record_of_a_topic_that_is_gone_is_named_until_there_is_another_one() -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    story.makes_anew("orders")
+    again = story.writes("shop", "orders")
+    story.sent("billing", again)
+    story.writes("billing", "invoices")
+    story.store.notes.append(story.store.notes[-1]._replace(seq=100, verb="topic deleted"))
+    story.store.notes[-1] = story.store.notes[-1]._replace(topic="orders", first=-1, last=-1)
+    (link,) = await story.causes.of(story.place("invoices[0]@0"))
+    assert str(link.cause) == order
+
+
+async def test_a_dead_letter_names_no_record_that_came_under_the_same_name() -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    headers = {
+        "__connect.errors.topic": "orders",
+        "__connect.errors.partition": "0",
+        "__connect.errors.offset": "0",
+    }
+    letter = story.writes("connect", "dlq", headers)
+    assert await story.edges() == [f"{order} -> {letter} stated by __connect.errors.topic"]
+    story.makes_anew("orders")
+    story.writes("shop", "orders")
+    assert await story.edges() == []
