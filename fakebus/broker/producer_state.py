@@ -299,6 +299,8 @@ def _note_transaction(entry: ProducerEntry, attributes: int, base_offset: int) -
     """Note a batch of a transaction; return whether it is its end, which has no sequence."""
     if attributes & CONTROL_BIT:
         entry.transaction_start = -1
+        # The marker says by which coordinator; there is one, whose epoch never changes.
+        entry.coordinator_epoch = max(entry.coordinator_epoch, 0)
         return True
     if entry.transaction_start < 0:
         entry.transaction_start = base_offset

@@ -39,6 +39,10 @@ def _do_nothing() -> None:
     """Tell nobody."""
 
 
+_PLACE = "place"
+"""Beside the patterns of a service's rule: of two that fit, the one with the larger counts."""
+
+
 class Lineage:
     """Notes of a bus, and what can be asked about them.
 
@@ -61,6 +65,7 @@ class Lineage:
         self._notebook = Notebook(self.clients)
         self._peers = PeerFinder(self.clients.looked_up)
         self._rules = broker.values("lineage.service.")
+        self._last_place = 0
         self._untrimmed = 0
         self._noted: asyncio.Future[None] | None = None
         self._closed = False
@@ -71,8 +76,11 @@ class Lineage:
         Raises:
             StorageError: what is stored cannot be read.
         """
-        for service, patterns in self._rules.all().items():
-            self.services.set(ServiceRule(service, **json.loads(patterns)))
+        stored = {name: json.loads(text) for name, text in self._rules.all().items()}
+        places = {name: patterns.pop(_PLACE, 0) for name, patterns in stored.items()}
+        for service in sorted(stored, key=lambda name: places[name]):
+            self.services.set(ServiceRule(service, **stored[service]))
+        self._last_place = max(places.values(), default=0)
         activity = self._broker.activity
         if not activity.enabled:
             return
@@ -214,8 +222,10 @@ class Lineage:
             StorageError: it could not be stored.
         """
         self.services.check(rule)
+        self._last_place += 1
         patterns = {name: list(found) for name, found in rule.patterns.items() if found}
-        await self._rules.set(rule.service, json.dumps(patterns) if patterns else None)
+        text = json.dumps({**patterns, _PLACE: self._last_place}) if patterns else None
+        await self._rules.set(rule.service, text)
         self.services.set(rule)
 
     # -- questions --

@@ -191,9 +191,10 @@ class StreamGroups:
         return self._groups.get((str(topic.topic_id), name))
 
     def of_topic(self, topic: Topic) -> list[StreamGroup]:
-        """Return all groups of a stream."""
+        """Return all groups of a stream, by name as Redis has them."""
         topic_id = str(topic.topic_id)
-        return [group for (of, _), group in self._groups.items() if of == topic_id]
+        found = [group for (of, _), group in self._groups.items() if of == topic_id]
+        return sorted(found, key=lambda group: group.name)
 
     async def add(self, topic: Topic, group: StreamGroup) -> None:
         """Add a group.

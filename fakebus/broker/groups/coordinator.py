@@ -389,6 +389,10 @@ class GroupCoordinator:
         """Make a group that has no members, unless there is one of the name."""
         self._groups.get_or_create(group_id)
 
+    def revert_group(self, group_id: str) -> None:
+        """Make a group what is stored of it, or nothing, as what it was made for has failed."""
+        self._groups.revert(group_id)
+
     def store_offsets(
         self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC
     ) -> asyncio.Future[None]:

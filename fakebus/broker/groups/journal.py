@@ -47,7 +47,7 @@ def tell_nobody(_: str) -> None:
 
 
 class GroupJournal:
-    """Writes snapshots of groups.
+    """Writes snapshots of groups, and knows what is stored of them.
 
     Args:
         storage: where they go.
@@ -56,20 +56,43 @@ class GroupJournal:
     def __init__(self, storage: OffsetStore) -> None:
         self._storage = storage
         self._in_flight: dict[str, asyncio.Future[None]] = {}
+        self._stored: dict[str, bytes] = {}
         self.changed: Callable[[str], object] = tell_nobody
         """Told which group is stored."""
+        self.failed: Callable[[str], object] = tell_nobody
+        """Told which group is other than what is stored of it, before any client is."""
+
+    def stored(self, group_id: str) -> bytes | None:
+        """Return what is stored of a group, besides its offsets."""
+        return self._stored.get(group_id)
+
+    def found(self, group_id: str, snapshot: bytes | None) -> None:
+        """Take note of what is stored of a group, ``None`` for nothing."""
+        if snapshot is None:
+            self._stored.pop(group_id, None)
+        else:
+            self._stored[group_id] = snapshot
 
     def save(self, group_id: str, snapshot: bytes) -> None:
         """Store a group as it is now, or as it will be."""
         stored = enqueue(lambda: self._storage.save_group(group_id, snapshot))
         self._in_flight[group_id] = stored
-        stored.add_done_callback(lambda done: self._landed(group_id, done))
+        stored.add_done_callback(lambda done: self._landed(group_id, snapshot, done))
 
-    def _landed(self, group_id: str, stored: asyncio.Future[None]) -> None:
+    def _landed(self, group_id: str, snapshot: bytes, stored: asyncio.Future[None]) -> None:
         report_failure(group_id, stored)
-        if self._in_flight.get(group_id) is stored:
+        is_newest = self._in_flight.get(group_id) is stored
+        if is_newest:
             del self._in_flight[group_id]
+        if storage_error(stored) is ErrorCode.NONE:
+            self._stored[group_id] = snapshot
+        elif is_newest:
+            self.failed(group_id)
         self.changed(group_id)
+
+    def is_saving(self, group_id: str) -> bool:
+        """Whether something is being stored of a group that is not yet."""
+        return group_id in self._in_flight
 
     def when_stored(self, group_id: str, then: WhenStored) -> None:
         """Go on when what was saved of the group so far is stored; at once if it is."""

@@ -56,6 +56,8 @@ class CommittedOffsets:
         """By deleted topic, what is still to be forgotten of it, by group."""
         self.changed: Callable[[str], object] = tell_nobody
         """Told whose offsets have changed."""
+        self.failed: Callable[[str], object] = tell_nobody
+        """Told whose offsets could not be stored, before any client is."""
 
     def load(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
         """Take over what was found in storage."""
@@ -179,6 +181,8 @@ class CommittedOffsets:
             if error is ErrorCode.NONE:
                 apply()
                 self.changed(group_id)
+            else:
+                self.failed(group_id)
             then(error)
 
         stored.add_done_callback(landed)

@@ -21,6 +21,7 @@ from fakebus.broker.groups.group import (
     Group,
     GroupType,
 )
+from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offsets import CommittedOffsets, slices
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
@@ -43,6 +44,7 @@ class GroupRegistry:
         config: the broker's configs.
         clock: where time and timers come from.
         storage: where groups and offsets are kept.
+        journal: stores groups.
         types: what returns the coordinator of a type of groups, by type.
     """
 
@@ -51,12 +53,15 @@ class GroupRegistry:
         config: BrokerConfig,
         clock: Clock,
         storage: OffsetStore,
+        journal: GroupJournal,
         types: Mapping[str, Callable[[], GroupType[Any]]],
     ) -> None:
         self.offsets = CommittedOffsets(storage)
         self._config = config
         self._clock = clock
         self._storage = storage
+        self._journal = journal
+        self._journal.failed = self.offsets.failed = self.revert
         self._types = types
         self._groups: dict[str, Group] = {}
         self._clean_up_timer: Timer | None = None
@@ -111,6 +116,7 @@ class GroupRegistry:
 
         def landed(error: ErrorCode) -> None:
             if error is ErrorCode.NONE:
+                self._journal.found(group.group_id, None)
                 self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
             else:
                 self._groups.setdefault(group.group_id, group)
@@ -118,6 +124,28 @@ class GroupRegistry:
 
         self.offsets.delete_group(group.group_id, landed)
         return deleted
+
+    def revert(self, group_id: str) -> None:
+        """Make a group what is stored of it, or nothing, as its change could not be stored.
+
+        Nobody was told of the change, and its members come with what they know. The members of
+        classic groups join anew instead, which their own coordinator sees to.
+        """
+        group = self._groups.get(group_id)
+        if group is None or self._journal.is_saving(group_id) or self.offsets.is_changing(group_id):
+            return
+        snapshot = self._journal.stored(group_id)
+        stored_type = _stored_type(snapshot)
+        if snapshot is None and not self.offsets.of_group(group_id):
+            if group.group_type == CLASSIC and not group.is_empty:
+                return
+            del self._groups[group_id]
+        elif group.group_type == stored_type == CLASSIC:
+            return
+        else:
+            self._groups[group_id] = self._types[stored_type]().load(group_id, snapshot)
+        logger.warning("group %s is what is stored of it again", group_id)
+        self.type_of(group).unload(group)
 
     def store_offsets(
         self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC
@@ -181,6 +209,7 @@ class GroupRegistry:
                 gone = compress(row.offsets, map(not_, is_known))
                 places = [TopicPartition(each.topic, each.partition) for each in gone]
                 self.offsets.delete(row.group_id, places)
+            self._journal.found(row.group_id, row.snapshot)
             group_type = self._types.get(_stored_type(row.snapshot), self._types[CLASSIC])
             self._groups[row.group_id] = group_type().load(row.group_id, row.snapshot)
         self._plan_clean_up()

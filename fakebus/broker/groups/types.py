@@ -55,6 +55,7 @@ class GroupTypes:
             config,
             clock,
             storage,
+            journal,
             {
                 CLASSIC: lambda: self.classic,
                 CONSUMER: lambda: self.consumer.coordinator,

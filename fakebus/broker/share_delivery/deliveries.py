@@ -26,6 +26,7 @@ from fakebus.broker.share_delivery.partition import (
     Acknowledgement,
     AcquiredRange,
     Lock,
+    Mark,
     Run,
     SharePartition,
 )
@@ -58,6 +59,8 @@ class Delivery(NamedTuple):
     group_id: str
     log: PartitionLog
     partition: SharePartition
+    unstored: list[tuple[asyncio.Future[None], Mark]]
+    """The acknowledgements that are being stored, and how it was before each."""
 
 
 class ShareDeliveries:
@@ -140,7 +143,7 @@ class ShareDeliveries:
         self, group_id: str, place: TopicIdPartition, log: PartitionLog, partition: SharePartition
     ) -> Delivery:
         return self._open.setdefault(group_id, {}).setdefault(
-            place, Delivery(group_id, log, partition)
+            place, Delivery(group_id, log, partition, [])
         )
 
     async def _first_start(self, group_id: str, log: PartitionLog) -> int:
@@ -207,7 +210,7 @@ class ShareDeliveries:
         Raises:
             BrokerError: INVALID_RECORD_STATE or INVALID_REQUEST; nothing has changed.
         """
-        group_id = delivery.group_id
+        group_id, before = delivery.group_id, delivery.partition.mark()
         delivery.partition.acknowledge(ranges, self.lock(group_id, member_id))
         for each in ranges:
             for first, last, kind in each.pieces():
@@ -224,7 +227,24 @@ class ShareDeliveries:
                     )
         self._wind_up(group_id)
         delivery.partition.wake()
-        return self._store(delivery)
+        stored = self._store(delivery)
+        delivery.unstored.append((stored, before))
+        stored.add_done_callback(partial(self._acknowledged, delivery))
+        return stored
+
+    def _acknowledged(self, delivery: Delivery, done: asyncio.Future[None]) -> None:
+        futures = [stored for stored, _ in delivery.unstored]
+        if done not in futures:
+            return
+        # With the first that fails all that came behind it fail, and are taken back with it.
+        at = futures.index(done)
+        if not done.cancelled() and done.exception() is None:
+            del delivery.unstored[at]
+            return
+        delivery.partition.roll_back(delivery.unstored[at][1])
+        del delivery.unstored[at:]
+        self._wind_up(delivery.group_id)
+        delivery.partition.wake()
 
     def release(self, group_id: str, member_id: str) -> None:
         """Let others have what a member has got and not acknowledged."""
@@ -273,7 +293,7 @@ class ShareDeliveries:
         limit = self.config_of(group_id).get_int("share.delivery.count.limit")
         for each in self.of_group(group_id):
             if each.partition.release(which, limit):
-                self._store(each).add_done_callback(_report)
+                self._store(each).add_done_callback(partial(self._given_back, group_id))
                 each.partition.wake()
         self._wind_up(group_id)
 
@@ -287,13 +307,12 @@ class ShareDeliveries:
             metadata=partition.encode(),
             commit_timestamp_ms=self._clock.now_ms(),
         )
-        stored = self._groups.store_offsets(delivery.group_id, [row])
-        stored.add_done_callback(partial(self._stored, delivery.group_id))
-        return stored
+        return self._groups.store_offsets(delivery.group_id, [row])
 
-    def _stored(self, group_id: str, done: asyncio.Future[None]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            # What is not stored has not happened.
+    def _given_back(self, group_id: str, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is not None:
+            logger.error("what was given back could not be stored: %s", done.exception())
+            # What is stored says that nobody has it, and is not asked for again and again.
             self.forget(group_id)
 
     # -- time --
@@ -313,8 +332,3 @@ class ShareDeliveries:
         del self._timers[group_id]
         now_s = self._clock.monotonic() + _TOLERANCE_S
         self._give_back(group_id, lambda run: run.due_s <= now_s)
-
-
-def _report(done: asyncio.Future[None]) -> None:
-    if not done.cancelled() and done.exception() is not None:
-        logger.error("what was given back could not be stored: %s", done.exception())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fakebus.broker.groups.coordinator import GroupCoordinator
@@ -102,7 +102,7 @@ class ShareOffsets:
         except StorageError as error:
             raise BrokerError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
         if unset:
-            await self._groups.delete_offsets(group_id, unset)
+            await self._delete(group_id, unset)
         self._groups.share.forget(group_id)
         return outcome
 
@@ -121,9 +121,17 @@ class ShareOffsets:
             if topic is not None:
                 gone += [TopicPartition(name, i) for i in range(len(topic.partitions))]
         if gone:
-            await self._groups.delete_offsets(group_id, gone)
+            await self._delete(group_id, gone)
         self._groups.share.forget(group_id)
         return outcome
+
+    async def _delete(self, group_id: str, places: Sequence[TopicPartition]) -> None:
+        errors = await self._groups.delete_offsets(group_id, places)
+        if any(error is not ErrorCode.NONE for error in errors):
+            raise BrokerError(
+                ErrorCode.COORDINATOR_NOT_AVAILABLE,
+                f"the offsets of group {group_id} could not be deleted",
+            )
 
     def _check_empty(self, group_id: str) -> None:
         group = self._groups.get(group_id)

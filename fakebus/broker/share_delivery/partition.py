@@ -75,6 +75,9 @@ class AcknowledgedRange(NamedTuple):
 Range = tuple[int, int]
 """First and last offset."""
 
+Mark = tuple[int, "list[Run]"]
+"""What :meth:`SharePartition.roll_back` goes back to."""
+
 
 class AcquiredRange(NamedTuple):
     """Range of offsets that a member has got, and how often they were delivered by now."""
@@ -171,6 +174,14 @@ class SharePartition:
         self._cut_undelivered(kept, -1)
         parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
         return SHARE_STATE_PREFIX + ",".join(parts)
+
+    def mark(self) -> Mark:
+        """Return what is in flight now, for :meth:`roll_back`."""
+        return self.start_offset, [replace(run) for run in self._runs]
+
+    def roll_back(self, mark: Mark) -> None:
+        """Let all be as it was at a mark: what came since could not be stored."""
+        self.start_offset, self._runs = mark
 
     @property
     def end_offset(self) -> int:

@@ -98,6 +98,8 @@ class TransactionCoordinator:
         for key in storage.meta_keys(_PREFIX):
             name = key.removeprefix(_PREFIX)
             self._put(name, decode(name, storage.get_meta(key) or ""))
+            for group_id in self._states[name].offsets:
+                groups.found_group(group_id)
 
     def __iter__(self) -> Iterator[TransactionState]:
         return iter(tuple(self._states.values()))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from fakebus.broker.activity import Origin
+from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
@@ -152,8 +153,7 @@ def commit_offsets(
         code = error.error_code
         then([each if each in _BEFORE_THE_TRANSACTION else code for each in errors])
         return
-    if commit.generation_id < 0:
-        coordinator.groups.found_group(commit.group_id)
+    take_back = _found_group(coordinator.groups, commit)
     if not rows:
         then([error or ErrorCode.NONE for error in errors])
         return
@@ -165,11 +165,22 @@ def commit_offsets(
         code = error.error_code
         then([each or code for each in errors])
     except StorageError:
+        take_back()
         then([each or ErrorCode.NOT_COORDINATOR for each in errors])
     else:
 
         def landed(failure: BaseException | None) -> None:
+            if failure is not None:
+                take_back()
             told = _error_of(failure)
             then([each or told for each in errors])
 
         stored.when_settled(landed)
+
+
+def _found_group(groups: GroupCoordinator, commit: OffsetCommit) -> Callable[[], None]:
+    """Make the group of a commit that comes from no member; return what takes that back."""
+    if commit.generation_id >= 0 or groups.get(commit.group_id) is not None:
+        return lambda: None
+    groups.found_group(commit.group_id)
+    return lambda: groups.revert_group(commit.group_id)

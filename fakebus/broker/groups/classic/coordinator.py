@@ -41,6 +41,10 @@ class ClassicCoordinator:
         self.remove = self._rebalancer.remove
         self.abandon = self._rebalancer.abandon
 
+    def unload(self, group: ClassicGroup) -> None:
+        """Stop what runs in a group in whose place the stored one has come."""
+        self.abandon(group, ErrorCode.NOT_COORDINATOR)
+
     def save(self, group: ClassicGroup) -> None:
         """Store a group as it is now."""
         self._journal.save(group.group_id, encode_group(group))
