@@ -171,13 +171,13 @@ async def test_many_identities_are_forgotten_some_at_a_time_and_what_comes_meanw
     storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_lineage, "_FORGOTTEN_AT_ONCE", 2)
-    forget_names, at_once = sqlite_lineage._forget_names, list[int]()
+    forget_names, at_once = sqlite_lineage.forget_names, list[int]()
 
     def noting(transaction: Transaction, rows: Iterable[Sequence[int]]) -> None:
         at_once.append(len(rows := list(rows)))
         forget_names(transaction, rows)
 
-    monkeypatch.setattr(sqlite_lineage, "_forget_names", noting)
+    monkeypatch.setattr(sqlite_lineage, "forget_names", noting)
     rows = [
         IdentityRow("key", b"k", "t", partition, offset, "key")
         for partition in range(2)
