@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,7 +27,7 @@ _SCHEMA_TYPES = tuple(sorted(LANGUAGES))
 _TYPES_BY_SUFFIX = {
     # What a subject names is a schema, so that .json is enough.
     f".{one.suffix.rpartition('.')[2]}": name
-    for name, one in LANGUAGES.items()
+    for name, one in sorted(LANGUAGES.items())
 }
 LEVEL = choice(COMPATIBILITY_LEVELS, "there is no compatibility level {}", any_case=True)
 
@@ -82,5 +82,10 @@ class Subject(Model):
         return reading.wrong(
             self.at("schema"),
             f"the name of {quoted(self.schema.written)} does not say what kind of schema it is",
-            "add  type: AVRO, JSON or PROTOBUF, or name it .avsc, .json or .proto",
+            f"add  type: {_one_of(_SCHEMA_TYPES)}, or name it {_one_of(_TYPES_BY_SUFFIX)}",
         )
+
+
+def _one_of(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}"

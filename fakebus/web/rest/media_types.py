@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from fakebus.schemas.languages import LANGUAGES
 from fakebus.web.errors import RequestError
 from fakebus.web.media_types import accepted
 
-FORMATS = ("binary", "json", "avro", "jsonschema", "protobuf")
+SCHEMA_TYPES = {entry.format_name: name for name, entry in sorted(LANGUAGES.items())}
+"""The registry's name of a language by the format that is coded with its schemas."""
+FORMATS = ("binary", "json", *SCHEMA_TYPES)
 PLAIN = "application/vnd.kafka.v2+json"
 """What answers without records are labelled as."""
 TYPES = (

@@ -17,10 +17,9 @@ from fakebus.schemas.framing import HEADER_SIZE
 from fakebus.schemas.interface import DefaultDecoding, SchemaDataError
 from fakebus.schemas.payloads import decode, encode
 from fakebus.web.errors import RequestError
+from fakebus.web.rest.media_types import SCHEMA_TYPES
 from fakebus.wording import json_mistake
 
-SCHEMA_TYPES = {"avro": "AVRO", "jsonschema": "JSON", "protobuf": "PROTOBUF"}
-"""The registry's name of a language by the format that is coded with its schemas."""
 INVALID_SCHEMA = 42205
 SCHEMA_NOT_REGISTERED = 40801
 

@@ -13,6 +13,7 @@ from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
 from fakebus.cluster.interface import Cluster, NewSchema
 from fakebus.errors import FakebusError
 from fakebus.nesting import laid_out_text
+from fakebus.schemas.languages import LANGUAGES
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect, is_number
 from fakebus.web.console.differences import Line, compared
@@ -23,7 +24,7 @@ LEVELS = (
     *("BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE"),
     *("FULL", "FULL_TRANSITIVE", "NONE"),
 )
-TYPES = ("AVRO", "JSON", "PROTOBUF")
+TYPES = tuple(sorted(LANGUAGES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from fakebus.web.errors import RequestError
 from fakebus.web.large_answers import json_answer
 from fakebus.web.rest.call import PARTITION_NOT_FOUND, RestCall, field, objects, partition_of
 from fakebus.web.rest.consumer import LONGEST_WAIT_MS, MAX_BYTES, Consumer, ConsumerOptions, Placed
-from fakebus.web.rest.media_types import FORMATS, accepted_types
-from fakebus.web.rest.payloads import SCHEMA_TYPES, shown
+from fakebus.web.rest.media_types import FORMATS, SCHEMA_TYPES, accepted_types
+from fakebus.web.rest.payloads import shown
 from fakebus.web.security import refuse_foreign_page
 
 _INVALID_OPTION = 42204

@@ -14,9 +14,8 @@ from fakebus.registry.sources import RegistrySchema
 from fakebus.web.body import read_body
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.call import RestCall, field
-from fakebus.web.rest.media_types import body_format, content_type
+from fakebus.web.rest.media_types import SCHEMA_TYPES, body_format, content_type
 from fakebus.web.rest.payloads import (
-    SCHEMA_TYPES,
     plain_bytes,
     schema_bytes,
     schema_of_id,

@@ -20,6 +20,7 @@ from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.times import parse_instant
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
+from fakebus.schemas.languages import LANGUAGES
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import JsonStream
@@ -128,8 +129,8 @@ async def _part(call: V3Call, topic: Topic, asked: Mapping[str, Any], what: str)
         return _Part(found, {"type": form, "size": len(found)})
     schema = await schema_of(call.bus.registry, topic.name, part, what, form)
     found = schema_bytes(schema, data, what)
-    types = {"AVRO": "AVRO", "JSON": "JSONSCHEMA", "PROTOBUF": "PROTOBUF"}
-    told: Resource = {"type": types[schema.parsed.schema_type], "size": len(found)}
+    form = LANGUAGES[schema.parsed.schema_type].format_name.upper()
+    told: Resource = {"type": form, "size": len(found)}
     told |= {"subject": schema.subject, "schema_id": schema.schema_id}
     return _Part(found, {**told, "schema_version": schema.version})
 

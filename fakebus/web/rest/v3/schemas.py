@@ -11,7 +11,8 @@ from fakebus.registry.registry import Registry
 from fakebus.registry.sources import RegistrySchema
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.call import field
-from fakebus.web.rest.payloads import INVALID_SCHEMA, SCHEMA_TYPES, schema_of_id, schema_of_text
+from fakebus.web.rest.media_types import SCHEMA_TYPES
+from fakebus.web.rest.payloads import INVALID_SCHEMA, schema_of_id, schema_of_text
 
 _STRATEGIES = ("TOPIC_NAME", "RECORD_NAME", "TOPIC_RECORD_NAME")
 _FORMS = {name.upper(): name for name in SCHEMA_TYPES}
