@@ -85,12 +85,11 @@ async def _place(
     nodes = context.broker.nodes
     known = (context.node_id,) if nodes.single else nodes.ids
     check_replicas(replicas, len(replicas), known)
-    if not nodes.single:
-        factor = len(nodes.replicas(topic, partition))
-        if len(replicas) != factor and not request.allow_replication_factor_change:
-            raise BrokerError(
-                ErrorCode.INVALID_REPLICATION_FACTOR,
-                f"the partition has {counted(factor, 'replica')}, which the request does not allow "
-                f"to become {len(replicas)}",
-            )
-        await nodes.place(topic, {partition: replicas})
+    factor = len(nodes.replicas(topic, partition))
+    if len(replicas) != factor and not request.allow_replication_factor_change:
+        raise BrokerError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"the partition has {counted(factor, 'replica')}, which the request does not allow "
+            f"to become {len(replicas)}",
+        )
+    await nodes.place(topic, {partition: replicas})
