@@ -104,6 +104,26 @@ async def test_a_batch_keeps_its_offsets_and_its_codec(broker: Broker, codec: Co
     assert (await records(broker))[0] == (2, b"a", b"2")
 
 
+async def test_what_takes_long_to_unpack_is_looked_at_in_a_thread(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(broker)
+    await put(broker, (b"a", bytes(3_000_000)), codec=Codec.GZIP)
+    await put(broker, (b"a", b"1"), codec=Codec.GZIP)
+    await roll(broker)
+    in_thread: set[int] = set()
+    to_thread = asyncio.to_thread
+
+    async def noting(function: Callable[..., Any], *given: Any) -> Any:
+        in_thread.update(each.base_offset for each in given if isinstance(each, StoredBatch))
+        return await to_thread(function, *given)
+
+    monkeypatch.setattr(asyncio, "to_thread", noting)
+    await broker.run_housekeeping()
+    assert in_thread == {0}
+    assert await records(broker) == [(1, b"a", b"1")]
+
+
 async def test_the_active_segment_is_never_touched(broker: Broker) -> None:
     await create(broker)
     for number in range(3):
