@@ -46,6 +46,13 @@ def _fields(record: Mapping[str, Any], names_topics: bool) -> dict[str, Any]:
         fields["at"] = _instant(milliseconds)
     if record.get("headers"):
         fields["headers"] = _headers(record["headers"])
+    for part in ("key", "payload"):
+        # It stands beside a null, which would be taken for a record without one.
+        if record.get(f"{part}_error") is not None:
+            raise DataError(
+                f"kcat could not read the {part}: {record[f'{part}_error']}",
+                "write the file without -s and -r, so that the bytes stand in it as they are",
+            )
     fields["key"] = _part(record.get("key"))
     fields["value"] = _part(record["payload"])
     return fields
@@ -74,6 +81,9 @@ def _base64(data: str) -> str | None:
 
 
 def _headers(flat: object) -> list[list[object]]:
+    if isinstance(flat, Mapping) and all(isinstance(values, list) for values in flat.values()):
+        # Newer versions can write each name once, with all its values.
+        return [[name, _header(each)] for name, values in flat.items() for each in values]
     if not isinstance(flat, list) or len(flat) % 2:
         raise DataError('"headers" must be a list of names and values in turn', _HINT)
     return [[name, _header(value)] for name, value in zip(flat[::2], flat[1::2], strict=True)]

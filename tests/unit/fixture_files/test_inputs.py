@@ -190,6 +190,12 @@ def test_what_kcat_printed_is_seeded_as_it_was(write_set: WriteSet) -> None:
     assert times == [1_600_000_000_123, NOW_MS, NOW_MS]
 
 
+def test_headers_that_kcat_gathered_by_name_are_seeded(write_set: WriteSet) -> None:
+    line = {"ts": 1, "partition": 0, "headers": {"a": ["1", None], "b": ["2"]}, "payload": "x"}
+    [(_, _, _, headers)] = records(loaded(write_set, "dump.kcat", json.dumps(line)))
+    assert headers == [("a", b"1"), ("a", None), ("b", b"2")]
+
+
 def as_kcat_writes(data: bytes) -> bytes:
     """Escape as kcat 1.7 does: what is not ASCII stays as it is."""
     return b"".join(
@@ -248,6 +254,14 @@ def test_a_dump_of_kcat_may_be_included_and_names_its_topics(write_set: WriteSet
             'dump.kcat:2:1: the time "ts" 99999999999999999 is beyond the year 9999',
         ),
         ('{"payload": 1, "partition": 9}', "dump.kcat:2:1: "),
+        (
+            '{"key": "k", "payload": null, "payload_error": "no magic byte"}',
+            "dump.kcat:2:1: kcat could not read the payload: no magic byte; write the file without",
+        ),
+        (
+            '{"key": null, "key_error": "", "payload": "x"}',
+            "dump.kcat:2:1: kcat could not read the key: ",
+        ),
         (r'{"payload": "\ud800"}', 'dump.kcat:2:1: "value": the text holds half of a surrogate'),
     ],
 )
