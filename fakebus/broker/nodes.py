@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 from zlib import crc32
 
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE, partition_of
-from fakebus.errors import BrokerError, ConfigError, ErrorCode
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from fakebus.broker.topics import Topic, Topics
     from fakebus.broker.values import Values
     from fakebus.storage.interface import MetaStore
+
+logger = logging.getLogger("fakebus.broker")
 
 _CLUSTER_ID_KEY = "cluster.id"
 _LOG_DIRECTORY = "fakebus"
@@ -177,9 +181,17 @@ class Nodes(Sequence[Node]):
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.set_result(None)
             return done
-        self._replicas[topic.topic_id] = placed
+        key, before = topic.topic_id, self._replicas.get(topic.topic_id)
+        self._replicas[key] = placed
+
+        def take_back() -> None:
+            if before is None:
+                self._replicas.pop(key, None)
+            else:
+                self._replicas[key] = before
+
         text = json.dumps(placed, separators=(",", ":"))
-        return self._placed.set(str(topic.topic_id), text)
+        return self._placed.set_all({str(key): text}, take_back)
 
     async def place(self, topic: Topic, replicas: Mapping[int, Sequence[int]]) -> None:
         """Place partitions on nodes; the leaders of those that leave theirs move.
@@ -270,12 +282,16 @@ class Nodes(Sequence[Node]):
             if self.leader(log) == node_id
         ]
         self._running.discard(node_id)
-        await self._move(
-            [
-                (log, self._first_running(self.replicas(topic, index), node_id))
-                for log, topic, index in led
-            ]
-        )
+        moved = [
+            (log, self._first_running(self.replicas(topic, index), node_id))
+            for log, topic, index in led
+        ]
+        try:
+            await self._move(moved)
+        except StorageError:
+            self._running.add(node_id)
+            raise
+        logger.info("broker %d stops; %s", node_id, self._led_by_others(moved))
         await self._tell(node_id, running=False)
 
     async def start(self, node_id: int) -> None:
@@ -297,8 +313,15 @@ class Nodes(Sequence[Node]):
             if self.leader(log) == NOBODY and node_id in self.replicas(topic, index)
         ]
         self._running.add(node_id)
+        try:
+            await self._move([(log, node_id) for log in orphans])
+        except StorageError:
+            self._running.discard(node_id)
+            await self._tell(node_id, running=False)
+            raise
         self._unregistered.discard(node_id)
-        await self._move([(log, node_id) for log in orphans])
+        led = counted(len(orphans), "partition")
+        logger.info("broker %d starts; it leads %s that nobody could", node_id, led)
 
     def unregister(self, node_id: int) -> None:
         """Let the cluster forget a node that has stopped, until it is started again.
@@ -345,11 +368,24 @@ class Nodes(Sequence[Node]):
 
     async def _move(self, leaders: Sequence[tuple[PartitionLog, int]]) -> None:
         """Let nodes lead partitions from now on, each in an epoch of its own."""
-        for log, leader in leaders:
-            self._leaders[log] = leader
+        before = {log: self._leaders.get(log) for log, _ in leaders}
+        self._leaders |= leaders
         # A partition that nobody leads keeps its epoch until somebody does.
         begun = [log.begin_epoch() for log, leader in leaders if leader in self._running]
-        await asyncio.gather(*begun)
+        try:
+            await asyncio.gather(*begun)
+        except StorageError:
+            for log, leader in before.items():
+                if leader is None:
+                    self._leaders.pop(log, None)
+                else:
+                    self._leaders[log] = leader
+            raise
+
+    def _led_by_others(self, moved: Sequence[tuple[PartitionLog, int]]) -> str:
+        orphans = sum(leader not in self._running for _, leader in moved)
+        others = counted(len(moved) - orphans, "partition")
+        return f"others lead {others} of it, and nobody {orphans}" if moved else "it led nothing"
 
 
 def node_of(config: BrokerConfig) -> Node:

@@ -302,7 +302,13 @@ class PartitionLog:
         """Begin another leader epoch with what is appended next; done when that is stored."""
         self.leader_epoch += 1
         self._later_epoch_starts.append(start := self.log_end_offset)
-        return self._storage.begin_epoch(self.log_id, self.leader_epoch, start)
+        return self._storage.begin_epoch(
+            self.log_id, self.leader_epoch, start, undo=self._take_back_epoch
+        )
+
+    def _take_back_epoch(self) -> None:
+        self.leader_epoch -= 1
+        self._later_epoch_starts.pop()
 
     def end_of_epoch(self, leader_epoch: int) -> int | None:
         """Return one past the last record of an epoch that is left; ``None`` if it never was.

@@ -283,9 +283,9 @@ class LogRetention(Protocol):
         """
 
     def begin_epoch(
-        self, log_id: int, leader_epoch: int, start_offset: int, former_id: int | None = None
+        self, log_id: int, epoch: int, at: int, former: int | None = None, undo: Undo | None = None
     ) -> asyncio.Future[None]:
-        """Enqueue: keep that a leader epoch, 1 or later, began; those of ``former_id`` come too."""
+        """Enqueue: keep where an epoch, 1 or later, began; those of the log ``former`` come too."""
 
     def drop_filled(self, log_id: int) -> asyncio.Future[None]:
         """Enqueue: let a log go that was filled and has not become that of a topic."""

@@ -43,7 +43,6 @@ class SqliteLogs:
     ) -> None:
         self.append_batches = partial(writer.enqueue_batches, _append)
         self.replace_batches = writer.writing(replace_batches)
-        self.begin_epoch = writer.writing(_begin_epoch)
         self.load_logs = reader.reading(sqlite_reads.load_logs)
         self.transaction_start = reader.reading(sqlite_markers.transaction_start)
         self.aborted_transactions = reader.reading(sqlite_markers.aborted_transactions)
@@ -178,6 +177,17 @@ class SqliteLogs:
             self._log_starts[log_id] = max(self._log_starts.get(log_id, 0), log_start_offset)
             self._writer.purge_wanted = True
 
+    def begin_epoch(
+        self, log_id: int, epoch: int, at: int, former: int | None = None, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep at which offset a leader epoch, 1 or later, began.
+
+        The epochs of the log ``former`` become those of this one.
+        """
+        return self._writer.enqueue_with_future(
+            _begin_epoch, (log_id, epoch, at, former), undo=undo
+        )
+
     def set_first_dirty_offset(
         self, log_id: int, offset: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
@@ -245,7 +255,7 @@ def _begin_epoch(
     log_id: int,
     leader_epoch: int,
     start_offset: int,
-    former_id: int | None = None,
+    former_id: int | None,
 ) -> None:
     if former_id is not None:
         transaction.execute(

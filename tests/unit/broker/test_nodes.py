@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.nodes import NOBODY
 from fakebus.broker.topic_names import partition_of
 from fakebus.broker.topic_requests import NewTopic
-from fakebus.errors import BrokerError, ErrorCode
+from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
 
 
@@ -41,6 +42,57 @@ async def test_replicas_are_remembered_and_those_that_are_gone_are_left_out(tmp_
         assert [log.leader_epoch for log in topic.partitions] == [1, 1]
         await broker.close()
         await storage.close()
+
+
+async def test_a_change_of_nodes_that_cannot_be_stored_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fakebus.broker")
+    storage, broker = await restarted(tmp_path / "bus.db", 3)
+    wanted = NewTopic(name="t", assignments=((0, (3, 1)), (1, (3, 2))))
+    await broker.topic_admin.create_topics([wanted])
+    topic, nodes = broker.topics.get("t"), broker.nodes
+    assert topic is not None
+    await nodes.place(topic, {1: [3]})
+    told: list[tuple[int, bool]] = []
+
+    async def listener(node_id: int, running: bool) -> None:
+        told.append((node_id, running))
+
+    nodes.on_change.append(listener)
+
+    def state() -> object:
+        logs = topic.partitions
+        return (
+            [nodes.is_running(each) for each in nodes.ids],
+            [nodes.leader(log) for log in logs],
+            [nodes.replicas(topic, index) for index in range(2)],
+            [log.leader_epoch for log in logs],
+        )
+
+    async def refused(change: Awaitable[None]) -> None:
+        before = state()
+        broker.faults.fill_storage(count=1)
+        with pytest.raises(StorageError, match="the disk is full"):
+            await change
+        assert state() == before
+
+    await refused(nodes.stop(3))
+    assert told == []
+    await nodes.stop(3)
+    assert [nodes.leader(log) for log in topic.partitions] == [1, NOBODY]
+    await refused(nodes.start(3))
+    assert told == [(3, False), (3, True), (3, False)]
+    await refused(nodes.place(topic, {0: [2]}))
+    await nodes.start(3)
+    assert [nodes.leader(log) for log in topic.partitions] == [1, 3]
+    await refused(nodes.elect(topic, 0))
+    assert [each.message for each in caplog.records if each.message.startswith("broker 3")] == [
+        "broker 3 stops; others lead 1 partition of it, and nobody 1",
+        "broker 3 starts; it leads 1 partition that nobody could",
+    ]
+    await broker.close()
+    await storage.close()
 
 
 async def test_leaders_are_elected_only_where_that_is_needed_and_can_be() -> None:
