@@ -177,7 +177,6 @@ EVERY_ACL = m.DescribeAclsRequest(
     operation=ANY,
     permission_type=ANY,
 )
-# Not DescribeUserScramCredentials: Kafka tells of a user without a name, or never answers.
 REQUESTS: dict[ApiKey, Any] = {
     ApiKey.PRODUCE: lambda side: m.ProduceRequest(
         acks=-1,
@@ -484,6 +483,23 @@ def test_what_a_client_may_not_do(
         for name, topic_id in side.topics.items():
             side.name(topic_id, f"id of {name}")
         return sorted_lists(side.ask(api, version, REQUESTS[api](side)))
+
+    guarded[user].compare(scenario)
+
+
+@pytest.mark.parametrize("user", ["alice", "eve"])
+@pytest.mark.parametrize("users", [[], ["bob"], ["bob", "bob"], ["nobody", ""]])
+def test_users_that_a_client_may_not_describe(
+    guarded: dict[str, Sides], user: str, users: list[str]
+) -> None:
+    """Not of all users, of which Kafka never answers."""
+
+    def scenario(side: Any) -> Any:
+        names = [m.UserName(name=name) for name in users]
+        asked = m.DescribeUserScramCredentialsRequest(users=names)
+        answer = side.ask(ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, 0, asked)
+        # Kafka adds a row for each, without its name.
+        return answer["error_code"], answer["error_message"]
 
     guarded[user].compare(scenario)
 
