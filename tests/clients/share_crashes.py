@@ -1,0 +1,239 @@
+"""Share consumers that are killed with records in hand: none is lost, and none accepted twice.
+
+    python -m tests.clients.share_crashes BOOTSTRAP [STEPS [SEED]]
+
+Transactions of which some are aborted fill a topic; the group reads what is committed. Each of its
+consumers is a process of librdkafka. In each step one joins, leaves, or is killed with what it has.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import confluent_kafka
+from confluent_kafka import AcknowledgeType, Producer, ShareConsumer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
+
+from tests.clients.crashes import close
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PARTITIONS, MOST = 2, 3
+CONFIGS = {
+    "share.auto.offset.reset": "earliest",
+    "share.isolation.level": "read_committed",
+    "share.record.lock.duration.ms": "2000",
+    "share.delivery.count.limit": "10",
+    "share.session.timeout.ms": "45000",
+}
+ABORTED = b"aborted"
+Place = tuple[int, int]
+
+
+def consume(bootstrap_servers: str, group: str, topic: str, seed: str) -> None:
+    """Read, accept most and release some, and say so, until stdin ends."""
+    leaving, chosen = threading.Event(), random.Random(int(seed))
+    threading.Thread(target=lambda: (sys.stdin.read(), leaving.set()), daemon=True).start()
+    settings = {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "share.acknowledgement.mode": "explicit",
+        "max.poll.records": 10,
+        "log_level": 0,
+    }
+    with ShareConsumer(settings) as consumer:
+        consumer.subscribe([topic])
+        while not leaving.is_set():
+            accepted: list[Place] = []
+            for each in consumer.poll(0.2):
+                if each.error() is not None:
+                    continue
+                place = (each.partition(), each.offset())
+                print("got", *place, int(each.value() == ABORTED), flush=True)
+                if chosen.random() < 0.1:
+                    consumer.acknowledge(each, AcknowledgeType.RELEASE)
+                    continue
+                print("ack", *place, flush=True)
+                consumer.acknowledge(each, AcknowledgeType.ACCEPT)
+                accepted.append(place)
+            try:
+                outcomes = consumer.commit_sync(30)
+            except confluent_kafka.KafkaException:
+                continue  # Not known: the records may come again.
+            stored = {row.partition for row, failure in outcomes.items() if failure is None}
+            for place in accepted:
+                print("done" if place[0] in stored else "not", *place, flush=True)
+
+
+class Consumer:
+    """Process of a share consumer, as it is heard."""
+
+    def __init__(self, group: ShareGroup, seed: int) -> None:
+        self._group = group
+        self._sent: set[Place] = set()
+        words = [group.bootstrap_servers, group.name, group.name, str(seed)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.clients.share_crashes", "consume", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=CHECKOUT,
+        )
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
+
+    def _hear(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if not line.endswith("\n"):
+                break
+            verb, *numbers = line.split()
+            place = (int(numbers[0]), int(numbers[1]))
+            with self._group.lock:
+                if verb == "got" and numbers[2] == "1":
+                    self._group.aborted.append(place)
+                elif verb == "ack":
+                    self._sent.add(place)
+                elif verb in ("done", "not"):
+                    self._sent.discard(place)
+                    if verb == "done":
+                        self._group.accepted.append(place)
+        with self._group.lock:
+            # What it has sent last may have been taken in.
+            self._group.perhaps |= self._sent
+
+    def leave(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._end()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.wait(60)
+        self._hearing.join()
+        close(self._process)
+
+
+class ShareGroup:
+    """Share group whose consumers come, go and crash.
+
+    Args:
+        bootstrap_servers: the broker.
+        seed: what is chosen.
+    """
+
+    def __init__(self, bootstrap_servers: str, seed: int) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.name = f"shares-{uuid.uuid4().hex[:8]}"
+        self.lock = threading.Lock()
+        self.steps: list[str] = []
+        self.accepted: list[Place] = []
+        self.perhaps: set[Place] = set()
+        self.aborted: list[Place] = []
+        self._chosen = random.Random(seed)
+        self._committed: set[Place] = set()
+        self._consumers: list[Consumer] = []
+        admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])[self.name].result(60)
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in CONFIGS.items()
+        ]
+        resource = ConfigResource(ConfigResource.Type.GROUP, self.name, incremental_configs=entries)
+        (changed,) = admin.incremental_alter_configs([resource]).values()
+        changed.result(60)
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "transactional.id": self.name}
+        )
+        self._producer.init_transactions(60)
+
+    def _transact(self) -> None:
+        """Write a transaction of some records, and commit or abort it."""
+        written: set[Place] = set()
+        commits = self._chosen.random() < 0.7
+        self._producer.begin_transaction()
+        for _ in range(self._chosen.randrange(1, 20)):
+            self._producer.produce(
+                self.name,
+                b"committed" if commits else ABORTED,
+                partition=self._chosen.randrange(PARTITIONS),
+                on_delivery=lambda _, m: written.add((m.partition(), m.offset())),
+            )
+        if commits:
+            self._producer.commit_transaction(60)
+            self._committed |= written
+        else:
+            self._producer.flush(60)
+            self._producer.abort_transaction(60)
+
+    def _join(self) -> None:
+        self._consumers.append(Consumer(self, self._chosen.randrange(1000)))
+
+    def _step(self) -> None:
+        self._transact()
+        actions = ["join"] if len(self._consumers) < MOST else []
+        actions += ["leave", "kill", "kill", "go on"] if self._consumers else []
+        action = self._chosen.choice(actions)
+        self.steps.append(action)
+        if action == "join":
+            self._join()
+        elif action != "go on":
+            # As far along as others have come, so that it has records in hand.
+            consumer = self._consumers.pop(self._chosen.randrange(len(self._consumers)))
+            consumer.leave() if action == "leave" else consumer.kill()
+        wanted = len(self._known()) + 5
+        while self._consumers and len(self._known()) < min(wanted, len(self._committed)):
+            time.sleep(0.02)
+
+    def _known(self) -> set[Place]:
+        with self.lock:
+            return set(self.accepted) | self.perhaps
+
+    def play(self, steps: int) -> int:
+        """Play the steps; return how many records were accepted.
+
+        Raises:
+            AssertionError: what must hold has not held.
+        """
+        try:
+            for _ in range(steps):
+                self._step()
+            self._join()
+            deadline = time.monotonic() + 90
+            while left := self._committed - self._known():
+                assert time.monotonic() < deadline, (sorted(left), self.steps)
+                time.sleep(0.05)
+        finally:
+            for each in self._consumers:
+                each.kill()
+        twice = len(self.accepted) - len(set(self.accepted))
+        assert (twice, self.aborted) == (0, []), self.steps
+        assert set(self.accepted) <= self._committed
+        return len(self.accepted)
+
+
+def main(bootstrap_servers: str, steps: str = "20", seed: str = "1") -> None:
+    """Play steps in a share group."""
+    group = ShareGroup(bootstrap_servers, int(seed))
+    print(f"seed {seed}: {group.play(int(steps))} records, {', '.join(group.steps)}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "consume":
+        consume(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])
