@@ -13,18 +13,9 @@ from typing import Any
 
 from fakebus.catalogue.event_types import Catalogue, EventType
 from fakebus.fixture_files.asyncapi.reading import SERVICE
+from fakebus.schemas.languages import LANGUAGES
 
 WRITTEN_BY = "Written by fakebus catalogue from what is declared and seen."
-_FORMATS = {
-    "AVRO": "application/vnd.apache.avro+json;version=1.9.0",
-    "JSON": "application/schema+json;version=draft-07",
-    "PROTOBUF": "application/vnd.google.protobuf;version=3",
-}
-_CONTENT_TYPES = {
-    "AVRO": "application/avro",
-    "JSON": "application/json",
-    "PROTOBUF": "application/x-protobuf",
-}
 _BINDING = {"bindingVersion": "0.5.0"}
 _LISTS = frozenset(("cleanup.policy",))
 _NO_AVRO_NAME = re.compile(r"[^A-Za-z0-9_.]|(?<![^.])(?=[0-9])")
@@ -112,10 +103,13 @@ def _message(topic: str, event: EventType) -> dict[str, Any]:
     if event.description:
         message["summary"] = event.description
     kind = "JSON" if event.schema is None else str(event.schema["type"])
-    message["contentType"] = _CONTENT_TYPES[kind]
+    message["contentType"] = LANGUAGES[kind].media_type
     kafka: dict[str, Any] = dict(_BINDING)
     if event.schema is not None:
-        message["payload"] = {"schemaFormat": _FORMATS[kind], "schema": _schema(event.schema)}
+        message["payload"] = {
+            "schemaFormat": LANGUAGES[kind].schema_media_type,
+            "schema": _schema(event.schema),
+        }
         kafka |= {"schemaIdLocation": "payload", "schemaIdPayloadEncoding": "confluent"}
         if event.subject != f"{topic}-value":
             by_topic = str(event.subject).startswith(f"{topic}-")
@@ -135,7 +129,7 @@ def _message(topic: str, event: EventType) -> dict[str, Any]:
 
 
 def _schema(schema: dict[str, Any]) -> Any:
-    if schema["type"] == "PROTOBUF":
+    if LANGUAGES[schema["type"]].written_in != "json":
         return schema["text"]
     document = json.loads(schema["text"])
     return _with_avro_names(document) if schema["type"] == "AVRO" else document

@@ -20,7 +20,6 @@ from fakebus.schemas.languages import LANGUAGES
 from fakebus.wording import counted
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
-_FENCES = {"AVRO": "json", "JSON": "json", "PROTOBUF": "protobuf"}
 _VERSION = "1.0.0"
 HEAD = (
     "# Events",
@@ -76,7 +75,7 @@ def _section(event: EventType, shown: Callable[[str], str]) -> Iterator[str]:
     if event.schema is not None:
         kind = event.schema["type"]
         yield from ("", f"Schema, version {event.schema['version']}:", "")
-        yield from _fenced(_FENCES[kind], laid_out_text(event.schema["text"]))
+        yield from _fenced(LANGUAGES[kind].written_in, laid_out_text(event.schema["text"]))
     if len(event.history) > 1:
         yield from ("", "Versions:", "")
         for each in event.history:

@@ -24,7 +24,7 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
-from fakebus.schemas.languages import SCHEMA_TYPES, language
+from fakebus.schemas.languages import LANGUAGES, SCHEMA_TYPES, language
 
 MAX_SCHEMA_BYTES = 1_000_000
 """What fits into a record of Kafka's default size, with its key and references."""
@@ -34,9 +34,6 @@ _INLINE_CHARACTERS = {"AVRO": 8 * 1024}
 may take long, or has to wait for protoc."""
 
 _CACHED_CHARACTERS = 32 * 1024 * 1024
-
-_SMALLEST = {"AVRO": '"null"', "PROTOBUF": ""}
-"""A valid schema of each language in which ``{}`` is none."""
 
 Result = TypeVar("Result")
 _Key = tuple[str, str, tuple[ResolvedReference, ...], Checks]
@@ -150,7 +147,7 @@ def name_of(schema_type: str, text: str) -> str | None:
 def _load(schema_type: str) -> None:
     # What is wrong with the language, such as a library that is missing, its first schema tells.
     with suppress(SchemaError, MissingExtraError):
-        parsed = language(schema_type).parse(_SMALLEST.get(schema_type, "{}"))
+        parsed = language(schema_type).parse(LANGUAGES[schema_type].smallest)
         # What is imported late is imported now: an interruption would leave its lock taken.
         parsed.incompatibilities(parsed)
 

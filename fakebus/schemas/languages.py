@@ -18,12 +18,49 @@ class Entry(NamedTuple):
     """What fixture files call data that is written with it."""
     suffix: str
     """How its files are named."""
+    title: str
+    """How people call it."""
+    smallest: str
+    """The shortest schema."""
+    written_in: str
+    """What its schemas are written in, as Markdown calls it: ``json`` or something else."""
+    schema_media_type: str
+    """What AsyncAPI calls its schemas."""
+    media_type: str
+    """What data is called that is written with it."""
 
 
 LANGUAGES: Mapping[str, Entry] = {
-    "JSON": Entry("fakebus.schemas.json_schema.language", "jsonschema", "schema.json"),
-    "PROTOBUF": Entry("fakebus.schemas.protobuf.language", "protobuf", "proto"),
-    "AVRO": Entry("fakebus.schemas.avro.language", "avro", "avsc"),
+    "JSON": Entry(
+        module="fakebus.schemas.json_schema.language",
+        format_name="jsonschema",
+        suffix="schema.json",
+        title="JSON Schema",
+        smallest="{}",
+        written_in="json",
+        schema_media_type="application/schema+json;version=draft-07",
+        media_type="application/json",
+    ),
+    "PROTOBUF": Entry(
+        module="fakebus.schemas.protobuf.language",
+        format_name="protobuf",
+        suffix="proto",
+        title="Protobuf",
+        smallest="",
+        written_in="protobuf",
+        schema_media_type="application/vnd.google.protobuf;version=3",
+        media_type="application/x-protobuf",
+    ),
+    "AVRO": Entry(
+        module="fakebus.schemas.avro.language",
+        format_name="avro",
+        suffix="avsc",
+        title="Avro",
+        smallest='"null"',
+        written_in="json",
+        schema_media_type="application/vnd.apache.avro+json;version=1.9.0",
+        media_type="application/avro",
+    ),
 }
 """By type, in the order in which Confluent's registry lists them."""
 SCHEMA_TYPES = tuple(LANGUAGES)

@@ -14,6 +14,7 @@ from fakebus.broker.record_thread import politely
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import MOST_DECODED
 from fakebus.nesting import laid_out
+from fakebus.schemas.languages import LANGUAGES
 from fakebus.schemas.payloads import Payload, decode
 
 _INLINE = 64 << 10
@@ -31,9 +32,7 @@ _DUMP_LINE = 76
 FORMS = ("auto", "text", "json", "msgpack", "hex")
 """Ways to read a payload's bytes that can be chosen."""
 _NAMES = {
-    "avro": "Avro",
-    "jsonschema": "JSON Schema",
-    "protobuf": "Protobuf",
+    **{each.format_name: each.title for each in LANGUAGES.values()},
     "json": "JSON",
     "string": "text",
     "binary": "bytes",
