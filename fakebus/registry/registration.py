@@ -319,11 +319,21 @@ class Registrar:
             return []
         if not is_transitive(level):
             earlier = earlier[-1:]
-        compared = [(one.version, await self.parse(one)) for one in reversed(earlier)]
+        compared = [(one.version, await self._earlier(one)) for one in reversed(earlier)]
         size = len(candidate.text) + sum(len(one.schema) for one in earlier)
         fields = config.get("validateFields") is True
         compare = partial(messages, level, candidate.parsed, compared, validate_fields=fields)
         return await self._parser.run(compare, candidate.schema_type, size)
+
+    async def _earlier(self, schema: RegisteredSchema) -> ParsedSchema:
+        try:
+            return await self.parse(schema)
+        except RegistryError as error:
+            # Whoever asks has another schema in hand, in which the mistake is not.
+            raise invalid_schema(
+                f"Version {schema.version} of {schema.subject!r} cannot be compared with: {error}; "
+                "delete that version, or set the compatibility of the subject to NONE"
+            ) from error
 
     # Parsing
 

@@ -214,6 +214,24 @@ async def test_what_nobody_can_read_hides_nothing_else(registry: Registry, broke
     assert (await registry.register("s", request('"int"'))).schema_id == 6
 
 
+@pytest.mark.parametrize("text", ["no JSON at all", '["int", "int"]', '"nowhere.Type"'])
+async def test_what_nobody_can_read_is_told_to_be_an_earlier_version(
+    registry: Registry, broker: Broker, text: str
+) -> None:
+    await store(broker, "s", 3, 5, schema=text)
+    for ask in (registry.check_compatibility("s", None, request('"int"')), register(registry)):
+        with pytest.raises(RegistryError) as refused:
+            await ask
+        assert refused.value.error_code == 42201
+        assert str(refused.value).startswith("Version 3 of 's' cannot be compared with: Invalid")
+    await registry.set_config("s", {"compatibility": "NONE"})
+    await register(registry)
+
+
+async def register(registry: Registry) -> None:
+    await registry.register("s", request('"int"'))
+
+
 async def test_the_last_id_is_given_once(registry: Registry) -> None:
     await registry.set_mode("imp", "IMPORT")
     await registry.register("imp", request('"int"', schema_id=MAX_NUMBER, version=1))
