@@ -383,6 +383,9 @@ def test_names_of_other_languages_are_known_with_their_accents(name: str) -> Non
         "host=db user=app password=hunter22 dbname=x",
         "jdbc:sqlserver://db;user=app;password=hunter22;",
         "/reset?token=hunter22#top",
+        "Server=db;User Id=app;Password=hunter22;",
+        "DRIVER={x};SERVER=db;PWD=hunter22;UID=app",
+        "endpoint=https://x.example.org;ApiKey=hunter22",
     ],
 )
 def test_secrets_are_found_behind_their_names(text: str) -> None:
