@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from random import random
@@ -11,6 +12,9 @@ from typing import NamedTuple, Self
 from fakebus.errors import ErrorCode
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.wording import counted
+
+logger = logging.getLogger("fakebus.broker")
 
 KAFKA = "kafka"
 HTTP = "http"
@@ -120,6 +124,12 @@ class Fault:
         """Let it not happen any more; does nothing when it is removed already."""
         if self in self.remove_from:
             self.remove_from.remove(self)
+            happened = counted(self.fired, "time")
+            logger.info("fault %d is over (%s); it happened %s", self.number, self, happened)
+
+    def __str__(self) -> str:
+        """Return what goes wrong, for people."""
+        return self.description
 
     def __enter__(self) -> Self:
         """Return the fault, which is in force already."""

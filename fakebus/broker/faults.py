@@ -9,6 +9,7 @@ started again has none.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypedDict, Unpack
@@ -35,7 +36,9 @@ from fakebus.errors import ErrorCode, StorageError
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.storage.interface import PendingWrites
-from fakebus.wording import close_names
+from fakebus.wording import close_names, duration
+
+logger = logging.getLogger("fakebus.broker")
 
 MOST_FAULTS = 1000
 """That may be on at once: every request is held against all of them."""
@@ -370,6 +373,8 @@ class Faults:
         )
         self.active.append(fault)
         self._all.append(fault)
+        ends = "" if for_s is None else f", for {duration(for_s)}"
+        logger.info("fault %d is on: %s%s", fault.number, fault, ends)
         return fault
 
     @property
@@ -379,7 +384,8 @@ class Faults:
 
     def clear(self) -> None:
         """Remove all faults."""
-        self.active.clear()
+        for fault in tuple(self.active):
+            fault.remove()
         self._all.clear()
 
     def api_named(self, name: str) -> Api:

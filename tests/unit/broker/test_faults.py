@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
@@ -232,3 +233,21 @@ def test_the_disk_is_full_as_often_as_wanted_and_no_request_is_asked(faults: Fau
     assert "the disk is full" in str(faults.storage_failure())
     assert faults.storage_failure() is None
     assert fault.fired == 1
+
+
+def test_what_goes_wrong_on_purpose_is_logged(
+    faults: Faults, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fakebus.broker")
+    fault = faults.delay(seconds=1, topic="t", for_s=90)
+    find(faults)
+    fault.remove()
+    fault.remove()
+    faults.fill_storage()
+    faults.clear()
+    assert [re.sub(r"fault \d+", "fault N", each.message) for each in caplog.records] == [
+        "fault N is on: delay any request by 1 s, topic t, for 90.0 s",
+        "fault N is over (delay any request by 1 s, topic t); it happened 0 times",
+        "fault N is on: let the disk be full",
+        "fault N is over (let the disk be full); it happened 0 times",
+    ]
