@@ -40,7 +40,9 @@ async def test_writes_fail_while_the_file_cannot_grow_and_work_again_when_it_can
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {StorageError}
         assert await offsets(storage, log_id) == [0]
+        assert isinstance(storage.writes.failure, StorageError)
     await append(storage, log_id, batch(1, size=5 * MB))
+    assert storage.writes.failure is None
     assert await offsets(storage, log_id) == [0, 1]
     await storage.close()
     storage = await open_storage(data_file)

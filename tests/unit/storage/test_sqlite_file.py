@@ -119,6 +119,14 @@ async def test_a_directory_that_does_not_exist_is_said(
         await open_storage(tmp_path / "nowhere" / "bus.db")
 
 
+def copied(data_file: Path, directory: Path) -> dict[str, str]:
+    """Copy a data file and its write-ahead log, as a process leaves them that is killed."""
+    directory.mkdir()
+    for path in (data_file, data_file.with_name(f"{data_file.name}-wal")):
+        (directory / path.name).write_bytes(path.read_bytes())
+    return contents(directory)
+
+
 def user_version(path: Path) -> int:
     return int.from_bytes(path.read_bytes()[60:64], "big")
 
@@ -152,9 +160,17 @@ async def test_an_old_data_file_is_brought_up_to_date_and_then_too_new_for_old_c
         assert await offsets(storage, log_id) == [0, 1]
         # Seen by others even before the file is closed.
         assert user_version(data_file) == len(MIGRATIONS) + 1
+        await append(storage, log_id, batch(2))
+        killed = data_file.with_name("killed")
+        left = copied(data_file, killed)
+        assert len(left) > 1
         await storage.close()
     with pytest.raises(StorageError, match="newer fakebus"):
         await open_storage(data_file)
+    with pytest.raises(StorageError, match="newer fakebus"):
+        await open_storage(killed / data_file.name)
+    # What the newer one has not yet moved over it shall find where it was.
+    assert contents(killed) == left
 
 
 async def test_a_damaged_file_is_a_storage_error(

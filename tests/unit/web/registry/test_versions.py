@@ -161,7 +161,11 @@ def test_what_is_registered_again_after_its_deletion_keeps_its_id(http: Http, su
 
 def test_metadata_and_rules_are_kept(http: Http, subject: str) -> None:
     metadata = {"properties": {"owner": "me"}, "tags": {"**.id": ["PII"]}}
-    rule = {"name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true"}
+    rule = {
+        **{"name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true"},
+        **{"doc": "why", "tags": ["PII"], "params": {"a": "1"}, "onFailure": "DLQ"},
+        "disabled": True,
+    }
     http.register(subject, FIRST, metadata=metadata, ruleSet={"domainRules": [rule]})
     answer = http.get(f"/subjects/{subject}/versions/1").json
     assert answer["metadata"] == metadata
