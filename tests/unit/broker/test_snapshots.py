@@ -24,7 +24,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshot_reading import Pair
-from fakebus.broker.snapshots import Snapshot
+from fakebus.broker.snapshots import LogCopy, Snapshot
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
@@ -231,6 +231,34 @@ async def test_what_is_produced_during_a_rollback_comes_behind(
     assert found[:3] == before
     assert [offset for offset, _, _ in found[3:]] == list(range(6, log.high_watermark))
     assert b"later" not in b"".join(data for _, _, data in found)
+
+
+async def test_records_that_only_one_of_two_snapshots_has_are_told(
+    broker: Broker, log: PartitionLog
+) -> None:
+    first = log.high_watermark
+    await broker.produce(T0, batch(b"a", b"b"))
+    early = await broker.snapshots.take()
+    await broker.produce(T0, batch(b"c"))
+    late = await broker.snapshots.take()
+    before, after = (each.topics["t"].logs[0] for each in (early, late))
+
+    async def told(
+        one: LogCopy | None, other: LogCopy | None
+    ) -> list[tuple[int | None, int | None]]:
+        found = broker.saved_snapshots.reader.differences(one, other)
+        return [
+            (left and left.offset, right and right.offset)
+            async for left, right in found
+            if max(each.offset for each in (left, right) if each) >= first
+        ]
+
+    new = [first, first + 1, first + 2]
+    assert await told(before, before) == []
+    assert await told(before, after) == [(None, new[2])]
+    assert await told(after, before) == [(new[2], None)]
+    assert await told(after, None) == [(offset, None) for offset in new]
+    assert await told(None, after) == [(None, offset) for offset in new]
 
 
 def small_slices(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:

@@ -69,6 +69,15 @@ async def test_quotas_are_set_one_by_one_and_taken_away(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize(
+    "entity",
+    [{}, {"topic": "a"}, {"user": ""}, {"user": "a", "ip": "10.0.0.1"}, {"ip": "no address!"}],
+)
+async def test_what_has_no_quotas_is_refused(broker: Broker, entity: Entity) -> None:
+    assert await alter(broker, entity, {"producer_byte_rate": 1.0}) == 42
+    assert await found(broker) == []
+
+
+@pytest.mark.parametrize(
     ("components", "strict", "names"),
     [
         ((), False, ["a", "a+app", "default", "app"]),

@@ -37,6 +37,7 @@ from fakebus.types import TopicPartition
 from tests.batches import split_batches
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import batch
+from tests.unit.broker.transactions.producer import TransactionalProducer
 from tests.unit.kafka.handlers.calling import call
 
 T0 = TopicPartition("t", 0)
@@ -328,6 +329,28 @@ async def test_batches_are_sent_that_hold_what_was_acquired_and_no_others(
     ]
     batches = split_batches(bytes(partition.records))
     assert [each.offset for one in batches for each in read_records(one)] == sent
+
+
+async def test_what_was_aborted_is_given_to_nobody_who_reads_committed_records(
+    broker: Broker, consumer: ShareConsumer
+) -> None:
+    broker.config.group_overrides["g"] |= {"share.isolation.level": "read_committed"}
+    aborts = await TransactionalProducer(broker, "aborts").init()
+    commits = await TransactionalProducer(broker, "commits").init()
+    for producer in (aborts, commits, commits, aborts):
+        await producer.write(b"x")
+    assert await consumer.read() == []
+
+    await aborts.end(commit=False)
+    await commits.end(commit=True)
+    await aborts.write(b"y")
+    await aborts.end(commit=True)
+
+    got = []
+    while acquired := await consumer.read():
+        got += [offset for first, last, _ in acquired for offset in range(first, last + 1)]
+    # Behind the four there are the two markers, then what is written and its marker.
+    assert [offset for offset in got if offset not in (4, 5, 7)] == [1, 2, 6]
 
 
 async def test_a_batch_is_divided_only_where_the_number_of_records_is_exact(
