@@ -289,6 +289,7 @@ async def test_commits_need_an_epoch_in_which_the_partition_was_owned(bench: Ben
     assert check("g", "a", 3) is check("g", None, -1) is ErrorCode.NONE
     assert check("g", "a", 2) is ErrorCode.STALE_MEMBER_EPOCH
     assert check("g", "x", 1) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert check("g", None, 0) is ErrorCode.UNKNOWN_MEMBER_ID, "only who tells no epoch is let in"
 
 
 async def test_an_empty_group_may_become_one_of_the_other_type(bench: Bench) -> None:
