@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fakebus.lineage.candidates import Candidates
 from fakebus.lineage.place import Place
 
-STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "observed", "hinted")
+STATED, CORRELATED, OBSERVED, HINTED = ("stated", "correlated", "observed", "hinted")
 """How a cause is known, the strongest first."""
 
 

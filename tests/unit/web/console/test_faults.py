@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.app import FakeBus
+from fakebus.broker.faults import LARGEST
 from tests.unit.web.console.pages import Browser, Form, Page
 
 
@@ -88,3 +89,11 @@ def test_another_site_cannot_switch_a_fault_on(bus: FakeBus, browser: Browser) -
     forged = Form("/ui/faults", "post", {"effect": "before"})
     assert browser.send(forged, token="0" * 64).status == 403
     assert bus.broker.faults.in_force() == []
+
+
+def test_the_largest_number_is_still_one(bus: FakeBus, browser: Browser) -> None:
+    page = switch_on(browser, effect="after", for_s=str(LARGEST))
+    assert page.status == 200, page.text
+    assert len(bus.broker.faults.in_force()) == 1
+    page = switch_on(browser, effect="after", for_s=str(LARGEST + 1))
+    assert (page.status, "for_s is at most" in page.text) == (400, True)
