@@ -67,6 +67,31 @@ async def restarted(broker: Broker) -> Registry:
     return registry
 
 
+@pytest.mark.parametrize(
+    ("cleared", "left"),
+    [({"subject": "a"}, {"a": [2], "b": [1, 2]}), ({}, {"a": [2], "b": [2]}), (None, None)],
+)
+async def test_deleted_versions_are_gone_for_good_when_their_subject_is_cleared(
+    broker: Broker,
+    languages: dict[str, TinyLanguage],
+    cleared: dict[str, str] | None,
+    left: dict[str, list[int]] | None,
+) -> None:
+    await broker.topics.create("_schemas", 1, {"cleanup.policy": "compact"})
+    for name, first in (("a", 1), ("b", 3)):
+        for version in (1, 2):
+            value = schema_value(name, version, first + version)
+            value["schema"] = json.dumps({name: version})
+            await write(broker, schema_key(name, version), value)
+        deleted = {"keytype": "DELETE_SUBJECT", "subject": name, "magic": 0}
+        await write(broker, deleted, {"subject": name, "version": 1})
+    if cleared is not None:
+        await write(broker, {"keytype": "CLEAR_SUBJECT", "magic": 0, **cleared}, {**cleared})
+    registry = await restarted(broker)
+    found = {name: registry.versions(name, deleted=True) for name in ("a", "b")}
+    assert found == (left or {"a": [1, 2], "b": [1, 2]})
+
+
 async def test_nothing_exists_before_the_first_write(
     registry: Registry, broker: Broker, languages: dict[str, TinyLanguage]
 ) -> None:

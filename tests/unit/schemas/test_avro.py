@@ -245,6 +245,12 @@ def test_a_logical_type_that_does_not_fit_is_ignored_unless_strict() -> None:
         LANGUAGE.parse(text, checks=Checks(strict=True))
 
 
+@pytest.mark.parametrize("name", ["unheard", 7, None, ["date"], {"date": 1}])
+def test_what_names_no_logical_type_is_none(name: object) -> None:
+    text = json.dumps({"type": "int", "logicalType": name})
+    assert LANGUAGE.parse(text, checks=Checks(strict=True)).encode(3) == b"\x06"
+
+
 def test_a_schema_builds_on_its_references() -> None:
     leaf = ResolvedReference(name="n.F", text='{"type": "fixed", "name": "n.F", "size": 1}')
     middle = ResolvedReference(name="n.M", text=record({"name": "f", "type": "n.F"}, name="n.M"))
