@@ -7,14 +7,14 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until
 
 pytestmark = pytest.mark.clients
 
-NewTopic = Callable[..., str]
+MakeTopic = Callable[..., str]
 Unique = Callable[[str], str]
 
 
@@ -65,7 +65,7 @@ def own(count: int, *members: Member) -> Callable[[], bool]:
 
 
 def test_partitions_are_shared_out_given_up_and_described(
-    cluster: Cluster, new_topic: NewTopic, unique: Unique
+    cluster: Cluster, new_topic: MakeTopic, unique: Unique
 ) -> None:
     topic, group = new_topic(partitions=4), unique("group")
     producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap_servers})
@@ -95,7 +95,7 @@ def test_partitions_are_shared_out_given_up_and_described(
 
 
 def test_topics_are_found_by_a_pattern(
-    cluster: Cluster, new_topic: NewTopic, unique: Unique
+    cluster: Cluster, new_topic: MakeTopic, unique: Unique
 ) -> None:
     wanted, other = new_topic(partitions=2), new_topic()
     member = Member(cluster.bootstrap_servers, unique("group"), f"^{wanted[:3]}.*{wanted[3:]}$")
@@ -104,8 +104,47 @@ def test_topics_are_found_by_a_pattern(
     member.consumer.close()
 
 
+@pytest.mark.timeout(400)
+def test_a_pattern_finds_topics_that_are_made_later_and_lets_go_of_those_that_go(
+    cluster: Cluster, unique: Unique
+) -> None:
+    prefix = unique("pattern")
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+
+    def create(name: str, partitions: int) -> str:
+        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(60)
+        return name
+
+    def assigned(*topics: tuple[str, int]) -> Callable[[], bool]:
+        expected = {(topic, number) for topic, count in topics for number in range(count)}
+
+        def done() -> bool:
+            member.poll()
+            rows = [(row.topic, row.partition) for row in member.consumer.assignment()]
+            assert len(rows) == len(set(rows))
+            return set(rows) == expected
+
+        return done
+
+    first = create(f"{prefix}-first", 2)
+    group = unique("group")
+    member = Member(cluster.bootstrap_servers, group, f"^{prefix}-.*")
+    wait_until(assigned((first, 2)), "it owns what there is")
+    second = create(f"{prefix}-second", 3)
+    create(unique("other"), 1)
+    # Kafka looks again after ten seconds at the earliest.
+    wait_until(assigned((first, 2), (second, 3)), "it owns the new topic, too", 120)
+    admin.delete_topics([first])[first].result(60)
+    wait_until(assigned((second, 3)), "it has let go of the deleted topic", 120)
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap_servers})
+    producer.produce(second, b"late", partition=2)
+    assert producer.flush(60) == 0
+    wait_until(lambda: assigned((second, 3))() and member.read == [b"late"], "it reads on", 60)
+    member.consumer.close()
+
+
 def test_a_static_member_comes_back_to_what_it_had(
-    cluster: Cluster, new_topic: NewTopic, unique: Unique
+    cluster: Cluster, new_topic: MakeTopic, unique: Unique
 ) -> None:
     topic, group = new_topic(partitions=4), unique("group")
     first = Member(cluster.bootstrap_servers, group, topic)
@@ -121,7 +160,7 @@ def test_a_static_member_comes_back_to_what_it_had(
 
 
 def test_a_group_changes_its_protocol_member_by_member_and_back(
-    cluster: Cluster, new_topic: NewTopic, unique: Unique
+    cluster: Cluster, new_topic: MakeTopic, unique: Unique
 ) -> None:
     topic, group = new_topic(partitions=4), unique("group")
     old_settings = {
