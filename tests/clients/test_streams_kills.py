@@ -74,8 +74,9 @@ def written(cluster: FakebusCluster) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
 def test_words_are_counted_exactly_once_while_streams_and_the_bus_are_killed(
-    tmp_path: Path,
+    tmp_path: Path, protocol: str
 ) -> None:
     command = needed(CLIENTS["java"].command)
     cluster = FakebusCluster(tmp_path, SETTINGS)
@@ -85,6 +86,7 @@ def test_words_are_counted_exactly_once_while_streams_and_the_bus_are_killed(
         "to": COUNTS,
         "group": APPLICATION,
         "guarantee": "exactly_once_v2",
+        "protocol": protocol,
         "transaction_timeout_ms": 2000,
     }
     program = None
