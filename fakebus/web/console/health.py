@@ -160,7 +160,7 @@ class _Look:
                     "group",
                     first["text"] + (f"; and {counted(more, 'more cause')}" if more else ""),
                     page_url("group", "why", name=group.name),
-                    group.name or "(empty name)",
+                    f"Group {group.name or '(empty name)'}:",
                     first["remedy"],
                 )
             )

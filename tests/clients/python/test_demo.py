@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 import fakebus
 from fakebus.cli.main import run
@@ -119,6 +120,26 @@ def test_the_page_that_is_named_is_there(demo: Demo) -> None:
     [page] = re.findall(r"http://\S+/ui/\S+", demo.told)
     with urlopen(page) as answer:  # noqa: S310 - http, as it was found
         assert "invoices[0]@" in answer.read().decode()
+
+
+def test_the_services_go_on_when_the_bus_goes_back_to_a_snapshot(demo: Demo) -> None:
+    [at] = re.findall(r"why shipping --http (\S+)", demo.told)
+    [servers] = re.findall(r"three services on (\S+):", demo.told)
+    before = services_of(demo.process)
+    for words in (("save", "now"), ("restore", "now")):
+        command = [sys.executable, "-m", "fakebus", "snapshot", *words, "--http", at]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "unused", "log_level": 0})
+
+    def written() -> int:
+        return int(consumer.get_watermark_offsets(TopicPartition("invoices", 0), WAIT_SECONDS)[1])
+
+    end, deadline = written(), time.monotonic() + WAIT_SECONDS
+    while written() < end + 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    consumer.close()
+    assert services_of(demo.process) == before
 
 
 def test_the_fixtures_of_the_shop_have_no_mistakes() -> None:

@@ -11,6 +11,7 @@ from fakebus.broker.record_thread import politely
 from fakebus.catalogue.event_types import EventType
 from fakebus.catalogue.of_cluster import found_in_catalogue, smells_of_bus
 from fakebus.client.connection import NotFoundError
+from fakebus.nesting import laid_out_text
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.service_map import links_of, service_map
@@ -40,7 +41,9 @@ async def show(call: Call) -> Page:
     found = {each.name: each for each in (await found_in_catalogue(call.cluster, "")).event_types}
     if name not in found:
         raise NotFoundError(f"there is no event type {name!r}; {nearest(name, found)}")
-    return Page(template="event_type.html", values={"event": found[name]})
+    event = found[name]
+    text = "" if event.schema is None else laid_out_text(event.schema["text"])
+    return Page(template="event_type.html", values={"event": event, "text": text})
 
 
 async def draw(call: Call) -> Page:

@@ -28,6 +28,8 @@ def test_event_types_are_listed_and_found_by_words(browser: Browser, topic: str)
     assert (page.status, page.runs_own_scripts_only) == (200, True)
     assert f"/ui/topics/{topic}" in page.links
     assert f"/ui/schema?name={topic}-value" in page.links
+    # As its own page shows it, and not on the one line on which registries keep it.
+    assert '"type": "record"' in page.text
     assert "0 event types" in browser.get(f"/ui/catalogue?q={quote(subject)}").text
 
 
