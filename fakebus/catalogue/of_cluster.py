@@ -261,8 +261,12 @@ async def subjects_of(
     found = {}
     async for name in in_turns(await schemas.subjects()):
         versions = []
-        for number in await schemas.versions(name):
-            versions.append(await search.version(name, number))
+        try:
+            for number in await schemas.versions(name):
+                versions.append(await search.version(name, number))
+        except NotFoundError:
+            # It was deleted after the subjects were listed.
+            continue
         known = declared(name, parties, topics)
         known["place"] = known["place"] or f"{name} version {versions[-1].number}"
         level = await schemas.level(name)
@@ -324,7 +328,11 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
     found: dict[tuple[str, str], LiveConsumer] = {}
     slices = Slices()
     for summary in await cluster.groups():
-        details = await cluster.group(summary.name)
+        try:
+            details = await cluster.group(summary.name)
+        except NotFoundError:
+            # It was deleted after the groups were listed.
+            continue
         # Where fixtures, or a reset, have put a group nobody has read yet.
         if not (cluster.is_external or details.members or summary.name in reading):
             continue

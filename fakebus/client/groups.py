@@ -125,7 +125,8 @@ def describe_members(connection: Connection, name: str) -> ConsumerGroupDescript
             description = connection.result(futures[name], f"group {name!r}")
         except ClientError as error:
             # Kafka 4 says so; before, a group that is not there was told to be dead.
-            if error.code == KafkaError.GROUP_ID_NOT_FOUND:
+            # A group without a name may have offsets, and cannot be described.
+            if error.code in (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.INVALID_GROUP_ID):
                 return None
             if error.code not in starting or monotonic() > deadline:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from fakebus.broker.record_thread import politely
 from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.events import Event
-from fakebus.cluster.interface import Cluster
+from fakebus.cluster.interface import Cluster, NotFoundError
 from fakebus.cluster.recorded_sets import source_schema
 from fakebus.cluster.snapshot_diff import source_record
 from fakebus.errors import FakebusError
@@ -129,6 +130,8 @@ async def _schemas_of(cluster: Cluster, subjects: Sequence[str]) -> _KnownSchema
     for subject in subjects:
         known.schemas[subject] = {}
         known.levels[subject] = await cluster.schemas.level(subject)
-        for number in await cluster.schemas.versions(subject) if subject in there else ():
-            known.schemas[subject][number] = await source_schema(cluster, subject, number)
+        # What is deleted after the subjects were listed is as if it had never been there.
+        with suppress(NotFoundError):
+            for number in await cluster.schemas.versions(subject) if subject in there else ():
+                known.schemas[subject][number] = await source_schema(cluster, subject, number)
     return known

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from fakebus.client.groups import GroupDetails
 from fakebus.client.positions import POSITION_HELP, parse_position
 from fakebus.cluster.group_offsets import OffsetMove, preview_reset, waiting_since
-from fakebus.cluster.interface import Cluster, GroupSummary
+from fakebus.cluster.interface import Cluster, GroupSummary, NotFoundError
 from fakebus.errors import ConfigError
 from fakebus.lineage.why.broker_view import explain_group
 from fakebus.lineage.why.explanation import CAUSES
@@ -95,7 +95,11 @@ async def _waiting(cluster: Cluster, groups: Sequence[GroupSummary]) -> dict[str
     for group in groups:
         if not group.lag or monotonic() > until:
             break
-        since = await waiting_since(cluster, await cluster.group(group.name))
+        try:
+            since = await waiting_since(cluster, await cluster.group(group.name))
+        except NotFoundError:
+            # It was deleted after the groups were listed.
+            continue
         if since:
             found[group.name] = max(cluster.now_ms() - min(since.values()), 0) / 1000
     return found
