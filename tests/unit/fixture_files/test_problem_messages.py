@@ -200,6 +200,13 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
         HEAD + "topics: [{name: a, partition: 3}]\n",
         ('fakebus.yaml:2:20: a topic has no field "partition"; did you mean "partitions"?'),
     ),
+    "for the owner only": (
+        HEAD + "topics: [{name: a, only_owner: true}]\n",
+        (
+            'fakebus.yaml:2:32: the topic "a" is for its owner only, and has none; '
+            "name the service that writes it with  owner:"
+        ),
+    ),
     "unknown config": (
         HEAD + "topics: [{name: a, config: {retention.mss: 3}}]\n",
         (

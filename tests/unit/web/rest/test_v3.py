@@ -271,6 +271,11 @@ def test_every_record_of_an_open_stream_has_its_receipt_before_the_next_is_sent(
     connection.close()
 
 
+def test_the_time_of_a_record_may_be_that_of_the_epoch(cluster: Cluster) -> None:
+    receipt = cluster.send(new_name("epoch"), timestamp=0)
+    assert (receipt["error_code"], receipt["timestamp"]) == (200, "1970-01-01T00:00:00.000Z")
+
+
 def test_a_record_has_headers_a_time_and_a_partition(proxy: Proxy, cluster: Cluster) -> None:
     name = new_name("whole")
     cluster.topic(name, partitions_count=3)
@@ -348,6 +353,8 @@ def test_the_schema_is_given_named_or_the_latest(
         ({"headers": [{"value": ""}]}, 422),
         ({"headers": [{"name": "h", "value": "!"}]}, 400),
         ({"timestamp": "soon"}, 400),
+        ({"timestamp": -1}, 400),
+        ({"timestamp": 1 << 62}, 400),
         ({"partition_id": 99}, 40403),
         ({"partition_id": "0"}, 422),
     ],
