@@ -29,7 +29,8 @@ from tests.clients.python.client import wait_until
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(150)]
 
-SEGMENT_MS = 100_000
+SEGMENT_MS = 10_000_000
+"""So long that none grows too old while the tests run."""
 START_MS = int(time.time() * 1000) - 5 * SEGMENT_MS
 SET = AlterConfigOpType.SET
 HEADERS = [{}, {"traceparent": TRACEPARENT % 1}, {"ce_id": "order-2"}, {}, {"ce_id": "order-4"}]
