@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from fakebus.schemas.payloads import SchemaSource
 
 _ROWS_AT_ONCE = 1000
-_CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CLOSED = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_persistent_secrets": "false",
+}
+_FOLDERS = ("temp_directory", "extension_directory", "secret_directory")
+"""Where DuckDB would look into the home directory, and name it in what it answers."""
 FORMATS = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON, ARRAY true", ".ndjson": "JSON"}
 """What a result can be written as, by the end of the file's name."""
 
@@ -75,7 +81,7 @@ class Engine:
             self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
         )
         self._connection = duckdb.connect(
-            ":memory:", config={**self._settings, "temp_directory": str(self._folder)}
+            ":memory:", config=self._settings | dict.fromkeys(_FOLDERS, str(self._folder))
         )
         self._opened.callback(self._connection.close)
 

@@ -238,6 +238,22 @@ def test_what_is_no_select_is_refused(engine: Engine, query: str, said: str) -> 
 
 @pytest.mark.parametrize(
     "query",
+    ["from duckdb_secrets()", "from duckdb_extensions()", "from duckdb_settings()"],
+)
+def test_what_is_told_of_the_engine_names_nothing_of_the_home_directory(
+    engine: Engine, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    try:
+        told = str(list(engine.run(query).rows))
+    except SqlError as error:
+        told = str(error)
+    assert "somebody" not in told
+    assert ".duckdb" not in told
+
+
+@pytest.mark.parametrize(
+    "query",
     [
         "from read_text('/etc/hostname')",
         "from '/etc/hostname.csv'",
