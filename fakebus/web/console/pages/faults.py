@@ -22,7 +22,7 @@ EFFECTS = {
     "storage_full": "find the disk full, whatever they write",
 }
 _FLAGS = ("corrupt", "duplicate", "storage_full")
-_NUMBERS = {"delay_s": float, "partition": int, "times": int, "for_s": float}
+_NUMBERS = {"delay_s": float, "partition": int, "times": int, "percent": float, "for_s": float}
 
 
 def _faults(call: Call) -> Faults:
@@ -87,6 +87,8 @@ def _wanted(form: Fields) -> dict[str, Any]:
             if not abs(number) <= LARGEST:
                 raise ValueError(f"{name} is at most {LARGEST}")
             wanted["throttle_s" if (name, effect) == ("delay_s", "throttle") else name] = number
+    if "percent" in wanted:
+        wanted["probability"] = wanted.pop("percent") / 100
     return wanted
 
 

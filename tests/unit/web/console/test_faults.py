@@ -48,6 +48,13 @@ def test_a_fault_is_switched_on_told_on_every_page_and_ended(
     assert browser.send(first).status == 404
 
 
+def test_a_fault_may_be_for_some_of_the_requests(bus: FakeBus, browser: Browser) -> None:
+    page = switch_on(browser, effect="delay", delay_s="0.5", percent="12.5")
+    (fault,) = bus.broker.faults.in_force()
+    assert fault.probability == 0.125
+    assert re.search(r"0 times always 12.5 % in", page.text)
+
+
 def test_all_faults_are_ended_at_once(bus: FakeBus, browser: Browser) -> None:
     switch_on(browser, effect="delay", delay_s="0.5", group="billing")
     page = switch_on(browser, effect="before", api="GET /subjects")
@@ -68,6 +75,8 @@ def test_all_faults_are_ended_at_once(bus: FakeBus, browser: Browser) -> None:
         ({"effect": "delay", "delay_s": "nan"}, "delay_s is at most"),
         ({"effect": "after", "times": "0"}, "say from 1 on how often"),
         ({"effect": "after", "for_s": "inf"}, "for_s is at most"),
+        ({"effect": "after", "percent": "0"}, "a probability is above 0 and up to 1"),
+        ({"effect": "after", "percent": "100.5"}, "a probability is above 0 and up to 1"),
         ({"effect": "after", "api": "<script>"}, "no request is called '<script>' here"),
         ({"effect": "x"}, "say what happens by one of"),
     ],
