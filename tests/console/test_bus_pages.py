@@ -34,7 +34,7 @@ def test_the_flow_of_an_order_leads_from_a_record_to_what_it_caused(page: Page, 
 
 def test_the_overview_leads_to_why_a_group_does_not_get_on(page: Page, shop: str) -> None:
     page.goto("/ui")
-    page.get_by_role("link", name="late", exact=True).click()
+    page.get_by_role("link", name="Group late:", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Why late does not get on")
     expect(page.get_by_role("heading", name="No member")).to_be_visible()
     assert_fits(page)
