@@ -18,7 +18,10 @@ _LONG_S = 0.02
 _LOOK_EVERY_S = 60.0
 _OF_ALL_EVERY = 10
 """Which of these looks is one at all objects."""
-_FULL_AFTER = 500
+_YOUNG = 20_000, 3
+"""Objects behind which there is a small collection, and how many of these come before one that
+looks at all since the last such one: 60,000 objects are some 15 ms, what Python has some 50."""
+_FULL_AFTER = 1_700
 """Smaller collections behind which there is a full one also while clients wait. Ten, as Python has
 it, come with a few dozen large answers."""
 _IDLE_S = 0.02
@@ -41,7 +44,7 @@ class Collections:
         gc.freeze()
         # Consumers that wait keep many objects alive, and the default threshold would have them
         # all visited for every few requests.
-        gc.set_threshold(20_000, 10, _FULL_AFTER)
+        gc.set_threshold(*_YOUNG, _FULL_AFTER)
         gc.callbacks.append(self.collected)
         gc.enable()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby, starmap
+from itertools import groupby
 from typing import NamedTuple
 
+from fakebus.broker.turns import Slices
 from fakebus.lineage.candidates import Candidates, SentRange
 from fakebus.lineage.clients import THE_BUS
 from fakebus.lineage.history import LOST_TRACK, NEWEST, PRODUCED, VERBS, History
@@ -45,16 +46,20 @@ class _Block:
         produced: in order.
     """
 
-    def __init__(self, produced: Iterable[Produced]) -> None:
-        self.produced = list(produced)
+    def __init__(self, produced: Sequence[Produced]) -> None:
+        self.produced = produced
         self._runs = list[tuple[int, int]]()
         """Between which places what was produced has the same candidates."""
         self._levels: set[int] = set()
         self._holding: dict[tuple[str, int, int, int], list[tuple[int, SentRange]]]
         self._holding = defaultdict(list)
         """Ranges by the smallest aligned one that holds each, and the run that has it."""
+
+    async def index(self, slices: Slices) -> None:
+        """Let what was produced be found; others get their turns."""
         begin = 0
         for _, run in groupby(self.produced, lambda each: id(each.candidates)):
+            await slices.keep()
             some = list(run)
             for sent in some[0].candidates.ranges:
                 level = (sent.first ^ sent.last).bit_length()
@@ -107,6 +112,7 @@ class Hands:
         self._losses: list[NoteRow] | None = None
         """When something may have been done that is not noted, as the bus was killed."""
         self._busy: set[int] = set()
+        self._slices = Slices()
         self._histories: dict[tuple[int, int], History] = {}
         """Histories that can go on with a block."""
 
@@ -193,8 +199,15 @@ class Hands:
             history, seqs = History(self._window_ms, late), (0, number * _BLOCK - 1)
             before = await self._read(clients, seqs, _MOST_NOTES) if number else []
             for _ in history.go_on(before, notes):
-                pass
-        block = _Block(starmap(Produced, history.go_on(notes, ahead)))
+                await self._slices.keep()
+        produced = []
+        for found in history.go_on(notes, ahead):
+            # Of a process with hundreds of groups each note takes its time.
+            await self._slices.keep()
+            if found is not None:
+                produced.append(Produced(*found))
+        block = _Block(produced)
+        await block.index(self._slices)
         self._histories[process.number, number + 1] = history
         self._known.update((each.note.seq, each) for each in block.produced)
         return block

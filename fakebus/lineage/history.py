@@ -141,10 +141,11 @@ class History:
 
     def go_on(
         self, notes: Sequence[NoteRow], ahead: Sequence[NoteRow] = ()
-    ) -> Iterator[tuple[NoteRow, Candidates, int]]:
+    ) -> Iterator[tuple[NoteRow, Candidates, int] | None]:
         """Go on; yield each note of what was produced with the candidates for its cause.
 
-        With them comes which of them the first record is due to if each caused one, from 0.
+        With them comes which of them the first record is due to if each caused one, from 0. Of
+        each other note ``None`` is yielded, as others may want their turn in between.
 
         Args:
             notes: what its clients did next, in order.
@@ -159,6 +160,7 @@ class History:
         for at, note in enumerate(notes):
             if note.verb == LOST_TRACK:
                 self._lose_track()
+                yield None
                 continue
             self._is_new = False
             if note.verb == SENT:
@@ -170,6 +172,8 @@ class History:
                 later = chain(islice(notes, at + 1, None), ahead) if is_long else ()
                 candidates = self._candidates(note, later)
                 yield note, candidates, self._turn(note, candidates)
+                continue
+            yield None
 
     def _lose_track(self) -> None:
         """Take nothing for a cause before it is sure again what the process has in its hands.

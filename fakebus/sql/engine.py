@@ -81,7 +81,7 @@ class Engine:
             self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
         )
         self._connection = duckdb.connect(
-            ":memory:", config=self._settings | dict.fromkeys(_FOLDERS, str(self._folder))
+            ":memory:", config={**self._settings, **dict.fromkeys(_FOLDERS, str(self._folder))}
         )
         self._opened.callback(self._connection.close)
 
