@@ -41,7 +41,7 @@ check: $(STAMP)  ## Format, lint, types, layers
 
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
-	$(PYTEST) -q $(CLIENTS) $(ARGS)
+	$(PYTEST) -q -n 2 --dist loadfile --no-loadscope-reorder $(CLIENTS) $(ARGS)
 	$(PYTEST) -q -n 4 tests/docs
 	$(PYTEST) -q $(LONG)
 	$(BIN)/python -m torture --brief
