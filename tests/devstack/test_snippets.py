@@ -276,7 +276,7 @@ def test_the_source_distribution_has_all_that_the_tests_need(tmp_path: Path) -> 
     (archive,) = tmp_path.glob("fakebus-*.tar.gz")
     with tarfile.open(archive) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
-    assert {name for name in kept if name not in names} == {".ci/run"}
+    assert {name for name in kept if name not in names} == {".ci/run", ".gitattributes"}
     assert {name for name in names if name not in kept} == {"PKG-INFO"}
 
 
