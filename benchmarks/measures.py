@@ -67,7 +67,7 @@ SIZES = {
         connections=100,
         step_limit_s=120,
     ),
-    # All figures within six minutes.
+    # All figures within ten minutes.
     "small": Size(
         rounds=3,
         bytes_per_cell=50_000_000,

@@ -134,7 +134,9 @@ def consume(bootstrap_servers: str, topic: str, partitions: int = 1) -> tuple[fl
             "group.id": uuid.uuid4().hex,
             "enable.auto.commit": False,
             "fetch.message.max.bytes": 4_000_000,
-            "queued.max.messages.kbytes": 200_000,
+            # A consumer that has enough fetches nothing for a second.
+            "queued.min.messages": 10_000_000,
+            "queued.max.messages.kbytes": 1_000_000,
         }
     )
     places, count = [], 0
