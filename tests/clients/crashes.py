@@ -10,21 +10,18 @@ heard what it was given or has given up, so what is heard is in the order in whi
 
 from __future__ import annotations
 
-import contextlib
 import random
-import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.clients.heard import Load, Process, wait
+
 PARTITIONS = 6
 MOST = 4
 ASSIGNORS = ("range", "range,roundrobin", "roundrobin,range")
@@ -87,15 +84,6 @@ def consume(bootstrap_servers: str, group: str, topic: str, *settings: str) -> N
     print("left", flush=True)
 
 
-def close(process: subprocess.Popen[str]) -> None:
-    """Close the pipes to a process that has ended; one may still hold what it has never read."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdout.close()
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-
-
 class Member:
     """Process of a member, as it is heard.
 
@@ -115,55 +103,27 @@ class Member:
         if instance_id is not None:
             settings["group.instance.id"] = instance_id
         words = [group.bootstrap_servers, group.name, group.name]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.clients.crashes", "member", *words]
-            + [f"{key}={value}" for key, value in settings.items()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            cwd=CHECKOUT,
-        )
-        self._hearing = threading.Thread(target=self._hear, daemon=True)
-        self._hearing.start()
+        words = ["member", *words, *(f"{key}={value}" for key, value in settings.items())]
+        self._process = Process("tests.clients.crashes", words, self._hear, self._gone)
+        self.leave = self._process.leave
 
-    def _hear(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            verb, *numbers = line.split()
-            with self.group.lock:
-                if self.alive:
-                    self.group.hear(self, verb, [int(number) for number in numbers])
-            if verb in ("gain", "lose", "lost"):
-                self._say("heard")
+    def _hear(self, line: str) -> None:
+        verb, *numbers = line.split()
+        with self.group.lock:
+            if self.alive:
+                self.group.hear(self, verb, [int(number) for number in numbers])
+        if verb in ("gain", "lose", "lost"):
+            self._process.say("heard")
+
+    def _gone(self) -> None:
         with self.group.lock:
             self.alive = False
             self.owned.clear()
-
-    def _say(self, word: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(f"{word}\n")
-        except OSError:
-            return  # It was killed.
-
-    def leave(self) -> None:
-        """Let it close its consumer, and wait until it has."""
-        self._say("leave")
-        self._end()
 
     def kill(self) -> None:
         """End it; from now on it owns nothing, and nothing that it has said before counts."""
-        with self.group.lock:
-            self.alive = False
-            self.owned.clear()
+        self._gone()
         self._process.kill()
-        self._end()
-
-    def _end(self) -> None:
-        self._process.wait(60)
-        self._hearing.join()
-        close(self._process)
 
 
 class Group:
@@ -182,12 +142,11 @@ class Group:
         self._chosen = random.Random(seed)
         self._members: list[Member] = []
         self._seen: set[tuple[int, int]] = set()
-        self._produced: set[tuple[int, int]] = set()
         self._twice: list[tuple[int, Member, Member]] = []
         self._killed: set[str | None] = set()
-        self._producing = True
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])[self.name].result()
+        self._load = Load(bootstrap_servers, self.name, PARTITIONS, 0.01)
 
     def assignor(self) -> str:
         """Return the assignors of the next member of the classic protocol."""
@@ -209,27 +168,12 @@ class Group:
             self._twice = [each for each in self._twice if each[1] is not member]
             member.owned -= set(numbers)
 
-    def _produce(self) -> None:
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap_servers})
-
-        def stored(error: Any, message: Any) -> None:
-            if error is None:
-                self._produced.add((message.partition(), message.offset()))
-
-        number = 0
-        while self._producing:
-            producer.produce(self.name, b"x", partition=number % PARTITIONS, on_delivery=stored)
-            producer.poll(0.01)
-            number += 1
-        producer.flush()
-
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 90
-        while not condition():
-            if time.monotonic() > deadline:
-                owned = [(each.protocol, each.instance_id, each.owned) for each in self._alive()]
-                raise AssertionError(f"{what} has not come to be: {self.steps}, {owned}")
-            time.sleep(0.02)
+        wait(what, condition, self._told)
+
+    def _told(self) -> object:
+        owned = [(each.protocol, each.instance_id, each.owned) for each in self._alive()]
+        return self.steps, owned
 
     def _alive(self) -> list[Member]:
         with self.lock:
@@ -277,20 +221,18 @@ class Group:
         Raises:
             AssertionError: what must hold has not held.
         """
-        load = threading.Thread(target=self._produce, daemon=True)
-        load.start()
+        self._load.start()
         try:
             for _ in range(steps):
                 self._step()
                 if self._alive() and self._chosen.random() < 0.7:
                     self._wait("an owner of everything", self._owns_everything)
-            self._producing = False
-            load.join()
+            self._load.stop()
             self._join("consumer", None)
             self._wait("an owner of everything", self._owns_everything)
-            self._wait("a reader of everything", lambda: self._produced <= self._seen)
+            self._wait("a reader of everything", lambda: self._load.stored <= self._seen)
         finally:
-            self._producing = False
+            self._load.stop()
             for each in self._alive():
                 each.kill()
         twice = [(n, one.protocol, other.protocol) for n, one, other in self._twice]

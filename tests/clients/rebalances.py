@@ -22,6 +22,7 @@ import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.clients.build import java_command
+from tests.clients.heard import Load, wait
 
 PARTITIONS = 4
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -178,8 +179,7 @@ class Run:
         self._protocols = ("classic", "consumer") if protocol == "both" else (protocol,)
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result()
-        self._produced: set[tuple[int, int]] = set()
-        self._producing = True
+        self._load = Load(bootstrap_servers, self.topic, PARTITIONS, 0.002)
         self._java = None if client == "librdkafka" else JavaMembers(self)
         self._stays_in_java = client == "java"
 
@@ -189,27 +189,6 @@ class Run:
             return Member(name, self, protocol).leave
         java.join(name, protocol)
         return partial(java.leave, name)
-
-    def _produce(self) -> None:
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap_servers})
-
-        def stored(error: Any, message: Any) -> None:
-            if error is None:
-                self._produced.add((message.partition(), message.offset()))
-
-        number = 0
-        while self._producing:
-            producer.produce(self.topic, b"x", partition=number % PARTITIONS, on_delivery=stored)
-            producer.poll(0.002)
-            number += 1
-        producer.flush()
-
-    def _wait(self, what: str, condition: Any) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what} has not come to be")
-            time.sleep(0.01)
 
     def play(self, rounds: int) -> None:
         """Play the rounds; raises AssertionError if what must hold has not held."""
@@ -221,21 +200,19 @@ class Run:
         assert self.ownership.twice == []
 
     def _play(self, rounds: int) -> None:
-        load = threading.Thread(target=self._produce, daemon=True)
-        load.start()
+        self._load.start()
         java, first = self._java if self._stays_in_java else None, self._protocols[0]
         last_leaves = self._join("stays", first, java)
         own = self.ownership.of
-        self._wait("an owner of everything", lambda: own("stays") == PARTITIONS)
+        wait("an owner of everything", lambda: own("stays") == PARTITIONS)
         for number in range(rounds):
             name, protocol = f"m{number}", self._protocols[number % len(self._protocols)]
             leave = self._join(name, protocol, self._java)
-            self._wait("a fair share", lambda name=name: own(name) == own("stays") == 2)
+            wait("a fair share", lambda name=name: own(name) == own("stays") == 2)
             leave()
-            self._wait("an owner of everything", lambda: own("stays") == PARTITIONS)
-        self._producing = False
-        load.join()
-        self._wait("a reader of everything", lambda: self._produced <= self.seen)
+            wait("an owner of everything", lambda: own("stays") == PARTITIONS)
+        self._load.stop()
+        wait("a reader of everything", lambda: self._load.stored <= self.seen)
         last_leaves()
 
 

@@ -9,12 +9,10 @@ consumers is a process of librdkafka. In each step one joins, leaves, or is kill
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import threading
-import time
 import uuid
-from pathlib import Path
+from collections.abc import Callable
 
 import confluent_kafka
 from confluent_kafka import AcknowledgeType, Producer, ShareConsumer
@@ -26,9 +24,8 @@ from confluent_kafka.admin import (
     NewTopic,
 )
 
-from tests.clients.crashes import close
+from tests.clients.heard import Process, wait
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PARTITIONS, MOST = 2, 3
 CONFIGS = {
     "share.auto.offset.reset": "earliest",
@@ -42,9 +39,9 @@ Place = tuple[int, int]
 
 
 def consume(bootstrap_servers: str, group: str, topic: str, seed: str) -> None:
-    """Read, accept most and release some, and say so, until stdin ends."""
+    """Read, accept most and release some, and say so, until there is a word on stdin."""
     leaving, chosen = threading.Event(), random.Random(int(seed))
-    threading.Thread(target=lambda: (sys.stdin.read(), leaving.set()), daemon=True).start()
+    threading.Thread(target=lambda: (sys.stdin.readline(), leaving.set()), daemon=True).start()
     settings = {
         "bootstrap.servers": bootstrap_servers,
         "group.id": group,
@@ -83,49 +80,28 @@ class Consumer:
         self._group = group
         self._sent: set[Place] = set()
         words = [group.bootstrap_servers, group.name, group.name, str(seed)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.clients.share_crashes", "consume", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=CHECKOUT,
+        process = Process(
+            "tests.clients.share_crashes", ["consume", *words], self._hear, self._gone
         )
-        self._hearing = threading.Thread(target=self._hear, daemon=True)
-        self._hearing.start()
+        self.leave, self.kill = process.leave, process.kill
 
-    def _hear(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if not line.endswith("\n"):
-                break
-            verb, *numbers = line.split()
-            place = (int(numbers[0]), int(numbers[1]))
-            with self._group.lock:
-                if verb == "got" and numbers[2] == "1":
-                    self._group.aborted.append(place)
-                elif verb == "ack":
-                    self._sent.add(place)
-                elif verb in ("done", "not"):
-                    self._sent.discard(place)
-                    if verb == "done":
-                        self._group.accepted.append(place)
+    def _hear(self, line: str) -> None:
+        verb, *numbers = line.split()
+        place = (int(numbers[0]), int(numbers[1]))
+        with self._group.lock:
+            if verb == "got" and numbers[2] == "1":
+                self._group.aborted.append(place)
+            elif verb == "ack":
+                self._sent.add(place)
+            elif verb in ("done", "not"):
+                self._sent.discard(place)
+                if verb == "done":
+                    self._group.accepted.append(place)
+
+    def _gone(self) -> None:
         with self._group.lock:
             # What it has sent last may have been taken in.
             self._group.perhaps |= self._sent
-
-    def leave(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._end()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._end()
-
-    def _end(self) -> None:
-        self._process.wait(60)
-        self._hearing.join()
-        close(self._process)
 
 
 class ShareGroup:
@@ -195,9 +171,12 @@ class ShareGroup:
             # As far along as others have come, so that it has records in hand.
             consumer = self._consumers.pop(self._chosen.randrange(len(self._consumers)))
             consumer.leave() if action == "leave" else consumer.kill()
-        wanted = len(self._known()) + 5
-        while self._consumers and len(self._known()) < min(wanted, len(self._committed)):
-            time.sleep(0.02)
+        wanted = min(len(self._known()) + 5, len(self._committed))
+        if self._consumers:
+            self._wait("a reader of some more", lambda: len(self._known()) >= wanted)
+
+    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+        wait(what, condition, lambda: (self.steps, sorted(self._committed - self._known())))
 
     def _known(self) -> set[Place]:
         with self.lock:
@@ -213,10 +192,7 @@ class ShareGroup:
             for _ in range(steps):
                 self._step()
             self._join()
-            deadline = time.monotonic() + 90
-            while left := self._committed - self._known():
-                assert time.monotonic() < deadline, (sorted(left), self.steps)
-                time.sleep(0.05)
+            self._wait("a reader of everything", lambda: self._committed <= self._known())
         finally:
             for each in self._consumers:
                 each.kill()

@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 import fakebus
 from fakebus.cli.main import run
+from tests.clients.python.client import wait_until
 
 # One process holds the bus and the services of all of them.
 pytestmark = pytest.mark.clients
@@ -134,10 +135,8 @@ def test_the_services_go_on_when_the_bus_goes_back_to_a_snapshot(demo: Demo) -> 
     def written() -> int:
         return int(consumer.get_watermark_offsets(TopicPartition("invoices", 0), WAIT_SECONDS)[1])
 
-    end, deadline = written(), time.monotonic() + WAIT_SECONDS
-    while written() < end + 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    end = written()
+    wait_until(lambda: written() >= end + 3, "the services write on")
     consumer.close()
     assert services_of(demo.process) == before
 
