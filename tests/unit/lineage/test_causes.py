@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from fakebus.lineage import same_keys
+from fakebus.lineage.known import FORMER
+from fakebus.lineage.known_notes import KnownNotes
 from tests.unit.lineage.stories import Story
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -481,6 +483,26 @@ async def test_records_of_a_topic_of_the_same_name_are_not_taken_for_those_befor
     found = await story.causes.effects(story.place(new))
     assert [str(link.effect) for link in found] == ["invoices[0]@1"]
     assert await story.causes.of(story.place(invoice)) == []
+
+
+async def test_notes_of_a_name_are_those_of_the_topic_that_has_it_now() -> None:
+    story = Story()
+    old = story.writes("shop", "orders")
+    story.sent("billing", old)
+    story.makes_anew("orders")
+    new = story.writes("till", "orders")
+    story.sent("shipping", new)
+    notes, verbs = KnownNotes(story.store), ["produced", "fetched"]
+
+    async def told(topic: str) -> list[list[int]]:
+        at = await notes.notes_at(topic, 0, 0, verbs, 9)
+        rows = await notes.notes_in(topic, 0, 0, 9, 9)
+        assert {row.topic for row in (*at, *rows)} == {topic}
+        return [[row.client for row in found] for found in (at, rows)]
+
+    assert await told("orders") == [[story.number(each) for each in ("till", "shipping")]] * 2
+    former = [[story.number(each) for each in ("shop", "billing")]] * 2
+    assert await told("orders" + FORMER) == former
 
 
 async def test_a_possible_cause_that_has_no_name_any_more_is_a_rival_still() -> None:
