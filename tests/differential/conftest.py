@@ -16,6 +16,7 @@ from fakebus.app import FakeBus
 from fakebus.config import Settings
 from tests.differential.raw_client import RawClient
 from tests.differential.sides import Side, Sides
+from tests.differential.taken_away import take_away_credentials, take_away_quotas
 from tools.kafka import kafka_cluster
 
 
@@ -56,10 +57,20 @@ def bus() -> Iterator[RawClient]:
 
 
 @pytest.fixture(scope="session")
-def sides(kafka_address: str) -> Iterator[Sides]:
+def shared_sides(kafka_address: str) -> Iterator[Sides]:
     """A real Kafka and a bus, each with a connection that scenarios may break."""
     # As Kafka has it here: a transaction is asked whether it has the partition of a group.
     configs = {"offsets.topic.num.partitions": "1"}
     settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=(), set=configs)
     with FakeBus.thread(settings) as running:
         yield Sides(Side(kafka_address), Side(running.bootstrap_servers))
+
+
+@pytest.fixture(scope="module")
+def sides(shared_sides: Sides) -> Iterator[Sides]:
+    """The two brokers of all modules, which meet no quotas and credentials of each other."""
+    yield shared_sides
+    for side in (shared_sides.kafka, shared_sides.bus):
+        side.clean_up()
+        take_away_quotas(side)
+        take_away_credentials(side)

@@ -15,7 +15,7 @@ _CLIENT_ID = b"differential"
 
 class RawClient:
     def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=60)
+        self._socket = socket.create_connection((host, port), timeout=150)
         self._correlation_id = 0
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ import pytest
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from tests.differential.sides import Side, Sides, attempts
+from tests.differential.taken_away import take_away_quotas
 from tests.unit.broker.batches import batch
 
 pytestmark = pytest.mark.kafka
@@ -86,20 +87,7 @@ def no_quotas(sides: Sides) -> Iterator[None]:
     """Take away what a test has set, on both sides."""
     yield
     for side in (sides.kafka, sides.bus):
-        for _ in attempts():
-            found = described(side)["entries"]
-            if not found:
-                break
-            altered(
-                side,
-                *(
-                    (
-                        [(one["entity_type"], one["entity_name"]) for one in entry["entity"]],
-                        [(value["key"], None) for value in entry["values"]],
-                    )
-                    for entry in found
-                ),
-            )
+        take_away_quotas(side)
 
 
 def settled(side: Side, count: int) -> None:

@@ -22,7 +22,7 @@ class RawClient:
 
     def __init__(self, bootstrap_servers: str) -> None:
         host, port = bootstrap_servers.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=60)
+        self.socket = socket.create_connection((host, int(port)), timeout=150)
 
     def __enter__(self) -> RawClient:
         return self

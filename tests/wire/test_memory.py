@@ -59,7 +59,7 @@ def fill(client: RawClient, topic: str) -> None:
     ensure(client, topic)
     client.send(ApiKey.FETCH, 11, fetch_request(topic, 0, max_wait_ms=600_000))
     client.send(ApiKey.PRODUCE, 9, produce_request(topic, batch(b"x" * (MIB + 1))))
-    client.socket.settimeout(60)
+    client.socket.settimeout(150)
 
 
 def wait_for(condition: Callable[[], object]) -> None:

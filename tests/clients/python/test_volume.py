@@ -22,7 +22,8 @@ def test_fifty_thousand_records_arrive_whole_and_in_order(
     client: Client, new_topic: NewTopic
 ) -> None:
     topic = new_topic(partitions=PARTITIONS)
-    producer = client.producer(linger_ms=5)
+    # A machine that stands still for some seconds makes no producer send a batch again.
+    producer = client.producer(linger_ms=5, timeout_ms=120_000)
     rows = [(number % PARTITIONS, b"record %d" % number) for number in range(RECORDS)]
     written = producer.send_many(topic, rows)
     producer.close()
