@@ -433,7 +433,7 @@ def _type(record: Record | None) -> str:
     """Return what an event calls its type; empty for nothing."""
     for name, value in () if record is None else record.headers[:100]:
         if name.lower() in ("ce_type", "type", "event-type", "eventtype") and value:
-            return value[:200].decode("utf-8", "replace")
+            return value[:800].decode("utf-8", "replace")[:200]
     return ""
 
 

@@ -176,8 +176,10 @@ def header_text(value: bytes | None, letters: int = CELL) -> str:
     if value is None:
         return "null"
     try:
-        text = value[: 4 * letters].decode()
+        # A letter that the cut goes through is no reason to show all of them as bytes.
+        is_whole = len(value) <= 4 * letters
+        text = getincrementaldecoder("utf-8")().decode(value[: 4 * letters], is_whole)
     except UnicodeDecodeError:
         text = value[: letters // 3].hex(" ")
         return text + (" …" if len(value) > letters // 3 else "")
-    return text[:letters] + ("…" if len(text) > letters or len(value) > 4 * letters else "")
+    return text[:letters] + ("…" if len(text) > letters or not is_whole else "")

@@ -12,7 +12,7 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.cluster.filters import MOST_DECODED
-from fakebus.web.console.payload_views import beginning
+from fakebus.web.console.payload_views import beginning, header_text
 from tests.unit.web.console.pages import Browser, Page
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202eevil\x1b[2J\"'&"
@@ -37,6 +37,28 @@ def assert_inert(page: Page) -> None:
     assert not re.search(
         "[\u202a-\u202e\u2066-\u2069\x00-\x08\x0e-\x1f]", page.answer.body.decode()
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (b"", ""),
+        ("é".encode() * 20, "é" * 9 + "…"),
+        ("a€".encode() * 20, "a€" * 4 + "a…"),
+        ("ab😀".encode() * 20, "ab😀" * 3 + "…"),
+        (b"a" * 9, "a" * 9),
+        (b"a" * 10, "a" * 9 + "…"),
+        (b"a" * 36, "a" * 9 + "…"),
+        ("😀".encode() * 9, "😀" * 9),
+        ("😀".encode() * 10, "😀" * 9 + "…"),
+        (b"\xff\x00", "ff 00"),
+        (b"\xff" * 40, "ff ff ff …"),
+        ("é".encode()[:1], "c3"),
+    ],
+)
+def test_a_header_is_cut_between_its_letters(value: bytes | None, shown: str) -> None:
+    assert header_text(value, 9) == shown
 
 
 def test_a_topic_is_created_changed_emptied_and_deleted(browser: Browser, topic: str) -> None:
