@@ -22,9 +22,10 @@ UNSEEN = frozenset(
         "add offsets to a transaction",
         "commit offsets in a transaction",
         "add partitions to a transaction",
+        "come back to a classic group",
     }
 )
-"""What no client sees before the transaction has ended."""
+"""What no client sees before the transaction has ended, or but by the member's id."""
 AT = 1_700_000_000_000
 Write = Callable[[FailingBus], Any]
 Prepare = Callable[[FailingBus], Callable[[], Any]]
@@ -179,22 +180,25 @@ class Classic:
         self.member = ""
         self.generation = -1
 
-    def join(self) -> Any:
-        answer = self.bus.ask(
-            "JOIN_GROUP",
-            2,
-            {
-                "group_id": self.group,
-                "session_timeout_ms": 60_000,
-                "rebalance_timeout_ms": 60_000,
-                "member_id": self.member,
-                "protocol_type": "consumer",
-                "protocols": [{"name": "range", "metadata": b""}],
-            },
-        )
+    def join(self, version: int = 2, **who: Any) -> Any:
+        fields = {
+            "group_id": self.group,
+            "session_timeout_ms": 60_000,
+            "rebalance_timeout_ms": 60_000,
+            "member_id": self.member,
+            "protocol_type": "consumer",
+            "protocols": [{"name": "range", "metadata": b""}],
+        }
+        answer = self.bus.ask("JOIN_GROUP", version, fields | who)
         if not refused(answer):
             self.member, self.generation = answer["member_id"], answer["generation_id"]
         return answer
+
+    def join_for_good(self) -> Any:
+        return self.join(5, group_instance_id="i")
+
+    def come_back(self) -> Any:
+        return self.join(5, group_instance_id="i", member_id="")
 
     def sync(self) -> Any:
         assignments = [{"member_id": self.member, "assignment": b"all"}]
@@ -511,6 +515,10 @@ WRITES: dict[str, Prepare] = {
         for name in ("g", "consumers", "shared", "streams")
     },
     "commit as a member of a classic group": in_classic_group("commit", "join", "sync"),
+    "join a classic group": in_classic_group("join", group="h"),
+    "join a new classic group": in_classic_group("join"),
+    "leave a classic group": in_classic_group("leave", "join", "sync"),
+    "come back to a classic group": in_classic_group("come_back", "join_for_good", "sync"),
     "join a consumer group": once(join("consumers", "m2")),
     "join a new consumer group": once(join("fresh", "m2")),
     "upgrade a classic group": once(join("h", "m2")),

@@ -323,14 +323,14 @@ class CoordinatedType(ABC, Generic[Group]):
         ]
         self.remove(group, gone, "its connection was closed")
 
-    def unload(self, group: Group) -> None:
-        """Stop what runs in a group in whose place the stored one has come."""
+    def unload(self, group: Group, successor: object) -> None:
+        """Stop what runs in a group in whose place the stored one has come, or none."""
         for member in group.members.values():
             member.stop_timers()
 
     def abandon(self, group: Group, error: ErrorCode) -> None:
         """Stop everything about a group that is deleted or unloaded."""
-        self.unload(group)
+        self.unload(group, None)
 
 
 def unknown_member(group_id: str, member_id: str) -> BrokerError:

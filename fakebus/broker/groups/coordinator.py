@@ -194,7 +194,9 @@ class GroupCoordinator:
         """Remove members at once.
 
         Returns:
-            A future of one error for each, done when an emptied group is stored as empty.
+            A future of one error for each, done when an emptied group is stored as empty. It
+            fails with BrokerError NOT_COORDINATOR if that could not be stored: the members
+            are there again.
 
         Raises:
             BrokerError: INVALID_GROUP_ID.
@@ -214,7 +216,14 @@ class GroupCoordinator:
         if door is None:
             return settled(errors)
         future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
-        self._journal.when_stored(group_id, lambda _: settle(future, errors))
+
+        def stored(error: ErrorCode) -> None:
+            if error is ErrorCode.NONE:
+                settle(future, errors)
+            elif not future.done():
+                future.set_exception(BrokerError(error))
+
+        self._journal.when_stored(group_id, stored)
         return future
 
     # -- offsets --

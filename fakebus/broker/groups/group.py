@@ -175,8 +175,8 @@ class GroupType(Protocol, Generic[G]):
     def remove_connected(self, group: G, connection: object) -> None:
         """Take out the members that joined last through a connection, now closed."""
 
-    def unload(self, group: G) -> None:
-        """Stop what runs in a group in whose place the stored one has come."""
+    def unload(self, group: G, successor: object) -> None:
+        """Stop what runs in a group in whose place the stored one has come, or none."""
 
     def abandon(self, group: G, error: ErrorCode) -> None:
         """Stop everything about a group that is deleted or unloaded."""

@@ -73,20 +73,29 @@ class GroupJournal:
         else:
             self._stored[group_id] = snapshot
 
-    def save(self, group_id: str, snapshot: bytes) -> None:
-        """Store a group as it is now, or as it will be."""
+    def save(self, group_id: str, snapshot: bytes, *, reverts: bool = True) -> None:
+        """Store a group as it is now, or as it will be.
+
+        Args:
+            group_id: the group.
+            snapshot: what is stored of it.
+            reverts: whether the group is told as failed if it cannot be stored; otherwise whoever
+                saves it goes on with it.
+        """
         stored = enqueue(lambda: self._storage.save_group(group_id, snapshot))
         self._in_flight[group_id] = stored
-        stored.add_done_callback(lambda done: self._landed(group_id, snapshot, done))
+        stored.add_done_callback(lambda done: self._landed(group_id, snapshot, done, reverts))
 
-    def _landed(self, group_id: str, snapshot: bytes, stored: asyncio.Future[None]) -> None:
+    def _landed(
+        self, group_id: str, snapshot: bytes, stored: asyncio.Future[None], reverts: bool
+    ) -> None:
         report_failure(group_id, stored)
         is_newest = self._in_flight.get(group_id) is stored
         if is_newest:
             del self._in_flight[group_id]
         if storage_error(stored) is ErrorCode.NONE:
             self._stored[group_id] = snapshot
-        elif is_newest:
+        elif is_newest and reverts:
             self.failed(group_id)
         self.changed(group_id)
 

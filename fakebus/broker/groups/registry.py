@@ -61,7 +61,8 @@ class GroupRegistry:
         self._clock = clock
         self._storage = storage
         self._journal = journal
-        self._journal.failed = self.offsets.failed = self.revert
+        self._journal.failed = self._restore_stored
+        self.offsets.failed = self.revert
         self._types = types
         self._groups: dict[str, Group] = {}
         self._clean_up_timer: Timer | None = None
@@ -126,26 +127,36 @@ class GroupRegistry:
         return deleted
 
     def revert(self, group_id: str) -> None:
-        """Make a group what is stored of it, or nothing, as its change could not be stored.
+        """Make a group what is stored of it, or nothing, as offsets of it could not be stored.
 
-        Nobody was told of the change, and its members come with what they know. The members of
-        classic groups join anew instead, which their own coordinator sees to.
+        A classic group keeps its members, who have no part in that.
         """
         group = self._groups.get(group_id)
-        if group is None or self._journal.is_saving(group_id) or self.offsets.is_changing(group_id):
+        if group is None or self.offsets.is_changing(group_id):
+            return
+        is_stored = self._journal.stored(group_id) is not None or self.offsets.of_group(group_id)
+        if group.group_type != CLASSIC or (group.is_empty and not is_stored):
+            self._restore_stored(group_id)
+
+    def _restore_stored(self, group_id: str) -> None:
+        """Make a group what is stored of it, or nothing, as its change could not be stored.
+
+        Nobody was told of the change. Members that were there before come with what they know,
+        and others join anew, as they do with a coordinator that has loaded the group.
+        """
+        group = self._groups.get(group_id)
+        if group is None or self._journal.is_saving(group_id):
             return
         snapshot = self._journal.stored(group_id)
-        stored_type = _stored_type(snapshot)
-        if snapshot is None and not self.offsets.of_group(group_id):
-            if group.group_type == CLASSIC and not group.is_empty:
-                return
+        has_offsets = self.offsets.of_group(group_id) or self.offsets.is_changing(group_id)
+        successor: Group | None = None
+        if snapshot is None and not has_offsets:
             del self._groups[group_id]
-        elif group.group_type == stored_type == CLASSIC:
-            return
         else:
-            self._groups[group_id] = self._types[stored_type]().load(group_id, snapshot)
+            successor = self._types[_stored_type(snapshot)]().load(group_id, snapshot)
+            self._groups[group_id] = successor
         logger.warning("group %s is what is stored of it again", group_id)
-        self.type_of(group).unload(group)
+        self.type_of(group).unload(group, successor)
 
     def store_offsets(
         self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC

@@ -41,8 +41,13 @@ class ClassicCoordinator:
         self.remove = self._rebalancer.remove
         self.abandon = self._rebalancer.abandon
 
-    def unload(self, group: ClassicGroup) -> None:
-        """Stop what runs in a group in whose place the stored one has come."""
+    def unload(self, group: ClassicGroup, successor: object) -> None:
+        """Stop what runs in a group in whose place the stored one has come, or none.
+
+        Clients that were given a member id before they join can still come back with it.
+        """
+        if isinstance(successor, ClassicGroup):
+            self._rebalancer.expect_again(group, successor)
         self.abandon(group, ErrorCode.NOT_COORDINATOR)
 
     def save(self, group: ClassicGroup) -> None:

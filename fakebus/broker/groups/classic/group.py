@@ -67,6 +67,7 @@ class PendingMember(NamedTuple):
     """A client that was given a member id and has not come back with it yet."""
 
     timer: Timer
+    timeout_ms: int
     connection: object | None
 
 

@@ -122,6 +122,7 @@ class GroupJoiner:
     ) -> None:
         member = self._new_member(group, request, member_id, future)
         member.is_new = True
+        member.was_pending = member_id in group.pending_members
         if (
             group.state is GroupState.PREPARING_REBALANCE
             and group.previous_state is GroupState.EMPTY

@@ -27,6 +27,8 @@ class GroupMember:
     assignment: bytes = b""
     is_new: bool = False
     """Whether it has not seen the end of a join phase yet, and so knows no member id."""
+    was_pending: bool = False
+    """Whether it was given its member id before it joined (KIP-394)."""
     connection: object | None = None
     """The connection of its last JoinGroup."""
     awaiting_join: asyncio.Future[JoinResult] | None = None

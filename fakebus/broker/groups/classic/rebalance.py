@@ -68,7 +68,21 @@ class Rebalancer:
         timer = self._clock.call_later(
             timeout_ms / 1000, partial(self.remove, group, (member_id,), reason)
         )
-        group.pending_members[member_id] = PendingMember(timer, connection)
+        group.pending_members[member_id] = PendingMember(timer, timeout_ms, connection)
+
+    def expect_again(self, group: ClassicGroup, successor: ClassicGroup) -> None:
+        """Let those whom a group expects come back to the one that has taken its place.
+
+        Args:
+            group: has pending members, or such as have joined as what was not to be.
+            successor: has those members that are stored.
+        """
+        for member_id, pending in group.pending_members.items():
+            self.add_pending(successor, member_id, pending.timeout_ms, pending.connection)
+        for member_id, member in group.members.items():
+            if member.was_pending and member_id not in successor.members:
+                timeout_ms = member.session_timeout_ms
+                self.add_pending(successor, member_id, timeout_ms, member.connection)
 
     def remove(self, group: ClassicGroup, member_ids: Iterable[str], reason: str) -> None:
         """Take members, also pending ones, out of the group; the others go on without them."""

@@ -78,7 +78,8 @@ class GroupSyncer:
 
     def _store(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
         generation_id = group.generation_id
-        self._journal.save(group.group_id, encode_group(group, assignments))
+        # Kafka rebalances if that fails, and so does what follows.
+        self._journal.save(group.group_id, encode_group(group, assignments), reverts=False)
 
         def stored(error: ErrorCode) -> None:
             # Meanwhile the next rebalance may have begun.

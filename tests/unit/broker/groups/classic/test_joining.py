@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakebus.broker.groups.requests import MAX_GROUP_BYTES, GroupProtocol, LeavingMember
-from fakebus.errors import ErrorCode
+from fakebus.errors import BrokerError, ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols, subscription
 from tests.unit.broker.groups.conftest import NewBench
 
@@ -342,6 +342,51 @@ async def test_generation_that_cannot_be_stored_is_not_announced(bench: Bench) -
     bench.store.fails = False
     result = await bench.join(member_id, protocols=(GroupProtocol("range", b"new"),))
     assert result.error is ErrorCode.NONE
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+async def test_client_whose_join_cannot_be_stored_leaves_no_member_behind(
+    bench: Bench, offsets: bool
+) -> None:
+    if offsets:
+        await bench.commit()
+    bench.store.fails = True
+    refused = await bench.join(requires_known_member_id=False)
+    assert refused.error is ErrorCode.NOT_COORDINATOR
+    assert bench.state() == ("Empty" if offsets else None)
+    bench.store.fails = False
+    # It knows no member id, and does not wait for what it has been.
+    again = await bench.join(requires_known_member_id=False)
+    assert (again.error, len(again.members)) == (ErrorCode.NONE, 1)
+
+
+async def test_members_stay_when_what_they_join_for_cannot_be_stored(bench: Bench) -> None:
+    leader, follower = await bench.stable(2)
+    joins = [bench.send_join(leader.member_id), bench.send_join()]
+    bench.store.fails = True
+    joins.append(bench.send_join(follower.member_id))
+    new_id = (await bench.answer(joins[1])).member_id
+    for join in (bench.send_join(new_id), joins[0], joins[2]):
+        assert (await bench.answer(join)).error is ErrorCode.NOT_COORDINATOR
+    assert bench.state() == "Stable"
+    assert bench.heartbeat(leader) is bench.heartbeat(follower) is ErrorCode.NONE
+    assert (await bench.sync(follower)).assignment == b"A1"
+    bench.store.fails = False
+    joins = [bench.send_join(each) for each in (new_id, leader.member_id, follower.member_id)]
+    joined = [await bench.answer(join) for join in joins]
+    assert {(each.error, each.generation_id) for each in joined} == {(ErrorCode.NONE, 2)}
+
+
+async def test_members_that_leave_are_there_if_that_cannot_be_stored(bench: Bench) -> None:
+    (member,) = await bench.stable()
+    bench.store.fails = True
+    with pytest.raises(BrokerError) as refused:
+        await bench.leave(LeavingMember(member.member_id))
+    assert refused.value.error_code is ErrorCode.NOT_COORDINATOR
+    assert bench.heartbeat(member) is ErrorCode.NONE
+    bench.store.fails = False
+    assert await bench.leave(LeavingMember(member.member_id)) == [ErrorCode.NONE]
+    assert bench.state() == "Empty"
 
 
 async def test_close_lets_go_of_everybody_who_waits(bench: Bench) -> None:
