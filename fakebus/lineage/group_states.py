@@ -10,7 +10,7 @@ from typing import Any
 
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.broker.broker import Broker
-from fakebus.broker.groups.group import GroupDescription
+from fakebus.broker.groups.group import SHARE, GroupDescription
 from fakebus.broker.turns import Slices, in_turns
 from fakebus.lineage.clients import THE_BUS
 from fakebus.lineage.history import COMMITTED, LOST_TRACK, NEWEST, SENT, SKIPPED
@@ -120,7 +120,10 @@ class GroupStates:
             is_known = written is not None and not unsure
             if unsure:
                 commits = [each for each in commits if _is_sure(each)]
-            state = await self._state(group, place, record, own, commits, known=is_known)
+            is_whole = lost is None and is_known
+            state = await self._state(
+                group, place, record, own, commits, known=is_known, whole=is_whole
+            )
             if unsure and (doubt := _DOUBTS.get(state["state"])):
                 state |= {"certain": False, "reason": doubt.format(state["reason"])}
             if self.is_past and part is not None and part.state == "open" and not own:
@@ -188,6 +191,7 @@ class GroupStates:
         commits: Sequence[NoteRow],
         *,
         known: bool,
+        whole: bool,
     ) -> dict[str, Any]:
         coordinator = self._broker.group_coordinator
         position = TopicPartition(place.topic, place.partition)
@@ -207,6 +211,12 @@ class GroupStates:
             told["member"] = await self._member(group, sent[-1])
         if is_passed:
             self._tell_passed(told, sent, commits, known=known)
+            if whole and sent and not commits and self._is_share(group):
+                told["state"] = "skipped"
+                told["reason"] = (
+                    f"given up after {counted(len(sent), 'delivery', 'deliveries')}: no member has "
+                    "accepted it"
+                )
         services = {group, *map(self._clients.service, self._clients.of_group(group))}
         refused = None if record is None else await self._refusal(services, place.topic, record)
         if refused is not None and told["state"] != "skipped":
@@ -218,6 +228,11 @@ class GroupStates:
         elif not is_passed:
             self._tell_open(told, group, place, record, sent)
         return told
+
+    def _is_share(self, group: str) -> bool:
+        """Whether members of a group acknowledge records one by one."""
+        found = self._broker.group_coordinator.get(group)
+        return found is not None and found.group_type == SHARE
 
     async def _member(self, group: str, sent: NoteRow) -> str:
         """Return which member of a group a client was when it was sent records."""

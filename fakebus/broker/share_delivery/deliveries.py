@@ -240,6 +240,9 @@ class ShareDeliveries:
         at = futures.index(done)
         if not done.cancelled() and done.exception() is None:
             del delivery.unstored[at]
+            log, offset = delivery.log, delivery.partition.start_offset
+            history = self._groups.history
+            history.committed(delivery.group_id, log.topic_partition, offset, log.high_watermark)
             return
         delivery.partition.roll_back(delivery.unstored[at][1])
         del delivery.unstored[at:]

@@ -33,6 +33,8 @@ class ShareSession:
     epoch: int = 1
     fetch: Fetch | None = None
     """The fetch that waits for records."""
+    asked_ms: int = 0
+    """When the member has last waited for records."""
 
     def rotate(self) -> list[TopicIdPartition]:
         """Return the partitions; next time another one is first, so that none starves."""

@@ -184,6 +184,7 @@ async def _fetch(
         fetch.cancel()
         if session.fetch is fetch:
             session.fetch = None
+        session.asked_ms = broker.clock.now_ms()
     for each in found:
         place = places[each.delivery.log]
         row = rows.setdefault(place, _row(place, Acknowledged(ErrorCode.NONE, None, None)))

@@ -10,8 +10,11 @@ from typing import Any
 from fakebus.broker.broker import Broker
 from fakebus.broker.fault import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
+from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.share_delivery.partition import RecordState, SharePartition
 from fakebus.broker.topics import Topics
 from fakebus.broker.turns import in_turns
 from fakebus.lineage.lineage import Lineage
@@ -26,6 +29,7 @@ from fakebus.lineage.why.view import (
     Member,
     Program,
     Progress,
+    Shared,
 )
 from fakebus.storage.lineage_interface import NoteRow
 
@@ -98,11 +102,17 @@ def _sharing(broker: Broker, described: GroupDescription | None) -> dict[str, An
         return {}
     name, shares = described.group_id, broker.shares
     config = shares.config_of(name)
+    sessions = (shares.sessions.get(name, each.member_id) for each in described.members)
     lasts_s = config.get_int("share.record.lock.duration.ms") / 1000
     now_s = broker.clock.monotonic()
     return {
         "shares": True,
         "delivery_limit": config.get_int("share.delivery.count.limit"),
+        "asked_ms": {
+            each.member_id: broker.clock.now_ms() if each.fetch is not None else each.asked_ms
+            for each in sessions
+            if each is not None
+        },
         "in_flight": [
             InFlight(
                 delivery.log.topic_partition,
@@ -203,6 +213,8 @@ def _progress(
     clients: Collection[str],
 ) -> Iterator[Progress]:
     coordinator, positions = broker.group_coordinator, broker.activity.positions
+    shared = {each.log.topic_partition: each.partition for each in broker.shares.of_group(group)}
+    reads_all = broker.shares.isolation(group) is IsolationLevel.READ_UNCOMMITTED
     owners = {place: member for member in members for place in member.partitions}
     offsets = coordinator.offsets(group)
 
@@ -213,7 +225,8 @@ def _progress(
         log = broker.topics.logs.get(place)
         if log is None:
             continue
-        row, owner = offsets.get(place), owners.get(place)
+        row, owner, delivery = offsets.get(place), owners.get(place), shared.get(place)
+        sees_all = delivery is not None and reads_all
         mine = [
             stream
             for stream in positions.at(place)
@@ -224,7 +237,8 @@ def _progress(
             committed=None if row is None else row.offset,
             start=log.log_start_offset,
             end=log.high_watermark,
-            stable_end=log.last_stable_offset,
+            stable_end=log.high_watermark if sees_all else log.last_stable_offset,
+            shared=None if delivery is None else _shared(log, delivery),
             transaction=holding_back(broker.transactions, log, lineage.service_of),
             member=owner,
             stream=max(mine, key=lambda stream: stream.asked_ms, default=None),
@@ -232,6 +246,16 @@ def _progress(
             commits=coordinator.history.commits(group, place),
             beginnings=[each for each in positions.beginnings(place) if is_ours(each.stream)],
         )
+
+
+def _shared(log: PartitionLog, delivery: SharePartition) -> Shared:
+    given_back = sum(
+        run.last - run.first + 1
+        for run in delivery.unfinished_runs()
+        if run.state is RecordState.AVAILABLE
+    )
+    new = max(log.high_watermark - delivery.end_offset, 0)
+    return Shared(delivery.start_offset, delivery.finished, given_back + new)
 
 
 def _faults(

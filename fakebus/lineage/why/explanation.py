@@ -15,7 +15,12 @@ from fakebus.lineage.why.offsets import (
     waits_at_latest,
 )
 from fakebus.lineage.why.progress import not_committing, not_fetching, slow
-from fakebus.lineage.why.sharing import given_back, not_acknowledging
+from fakebus.lineage.why.sharing import (
+    begins_at_latest,
+    given_back,
+    none_fetching,
+    not_acknowledging,
+)
 from fakebus.lineage.why.surroundings import fault_or_throttle, unknown_topic, unreachable_address
 from fakebus.lineage.why.view import GroupView
 
@@ -45,8 +50,11 @@ SHARE_CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
     given_back,
     no_member,
     open_transaction,
+    none_fetching,
     not_subscribed,
     not_acknowledging,
+    begins_at_latest,
+    slow,
 )
 """Those of share groups, whose members commit nothing and have no partition to themselves."""
 

@@ -46,10 +46,9 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     was_read = last is not None or any(part.commits for part in view.partitions)
     text = f"no consumer {'is' if was_read else 'has been'} in group {view.name}"
     text += behind if was_read else f" yet{behind}"
-    remedy = (
-        "start the consumer; if it runs, compare its group.id and bootstrap address: "
-        f"fakebus groups {short(view.name)}"
-    )
+    # Who is connected only fakebus tells; what a share group is the client library does not.
+    look = "fakebus clients" if view.sees_fetches else f"fakebus groups {short(view.name)}"
+    remedy = f"start the consumer; if it runs, compare its group.id and bootstrap address: {look}"
     evidence: dict[str, object] = {
         "since_ms": view.since_ms,
         "members": [],
@@ -89,6 +88,7 @@ def rebalancing(view: GroupView) -> Iterator[Cause]:
         if each.verb == "rebalancing" and view.ago_ms(each.at_ms) < _LATELY_MS
     ]
     missing = [member for member in view.members if member.is_missing]
+    gone = [member for member in missing if member.program.is_gone]
     evidence: dict[str, object] = {
         "since_ms": view.since_ms,
         "rebalances_last_minute": len(begun),
@@ -102,24 +102,32 @@ def rebalancing(view: GroupView) -> Iterator[Cause]:
         if took_ms is not None and took_ms < _PATIENCE_MS:
             return
         since = "" if took_ms is None else f" for {ago(took_ms)}"
-        who = some(member.client_id for member in missing)
-        longest_ms = max((member.rebalance_timeout_ms for member in view.members), default=0)
-        at_most = f", at most {ago(longest_ms)} (its max.poll.interval.ms)" if longest_ms else ""
-        if view.state in _MOVING:
-            # Such a group goes on with all partitions that stay where they are (KIP-848).
+        # Such a group goes on with all partitions that stay where they are (KIP-848).
+        is_moving = view.state in _MOVING
+        who = some(member.client_id for member in gone or missing)
+        if is_moving:
             text = f"group {view.name} has been moving partitions between its members{since}: "
-            text += (
-                f"those that move are not read until {who or 'every member'} has given up its own"
-            )
-            holds = "a member that does not call poll() keeps its partitions"
+            text += f"those that move are not read until {who or 'every member'} "
+            text += "is thrown out" if gone else "has given up its own"
+            remedy = "a member that does not call poll() keeps its partitions"
         else:
             text = f"group {view.name} has been rebalancing{since}: nobody gets records until "
-            text += f"{who} has joined again" if who else "every member has joined again"
-            holds = "a member that does not call poll() holds the others up"
+            text += f"{who or 'every member'} "
+            text += "is thrown out" if gone else "has joined again"
+            remedy = "a member that does not call poll() holds the others up"
+        if gone:
+            longest_ms = max(member.session_timeout_ms for member in gone)
+            text += ": its connection was closed, without leaving"
+            remedy = f"{EVICT}; its session lasts {ago(longest_ms)}"
+        else:
+            longest_ms = max((member.rebalance_timeout_ms for member in view.members), default=0)
+            if longest_ms:
+                remedy += f", at most {ago(longest_ms)} (its max.poll.interval.ms)"
+            remedy += f": look for a consumer that hangs in its own code; {EVICT}"
         yield Cause(
             "rebalancing",
             text,
-            f"{holds}{at_most}: look for a consumer that hangs in its own code; {EVICT}",
+            remedy,
             evidence,
         )
     elif len(begun) >= _OFTEN and view.lag != 0:

@@ -30,9 +30,9 @@ def commit_refused(view: GroupView) -> Iterator[Cause]:
     who = since[-1].program.client_id or since[-1].member_id or "a client that is no member"
     yield Cause(
         "commit_refused",
-        f"commits of group {view.name} are refused with {error}: {counted(times, 'time')} since "
-        f"{ago(view.ago_ms(since[0].at_ms))}, the last one of {short(who)}; what it has handled "
-        "will be sent again",
+        f"commits of group {view.name} are refused with {error}: {counted(times, 'time')} in the "
+        f"last {ago(view.ago_ms(since[0].at_ms))}, the last one of {short(who)}; what it has "
+        "handled will be sent again",
         _REFUSALS.get(error, f"look in the client's log for {error}"),
         {
             "error": error,

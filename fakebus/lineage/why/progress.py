@@ -17,10 +17,10 @@ from fakebus.lineage.why.cause import (
     short,
     waiting,
 )
-from fakebus.lineage.why.view import GroupView, Progress
+from fakebus.lineage.why.view import GroupView, Member, Progress
 from fakebus.wording import counted
 
-_SILENCE_MS = 3000
+SILENCE_MS = 3000
 """How long a client may be without asking for more; clients ask at least twice a second."""
 _BEHIND_S = 3.0
 """How many seconds a group may need to catch up before it is called slow."""
@@ -38,32 +38,13 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
     gone_ms = None
     if stream is None and part.last_stream is not None:
         asked_ms, gone_ms = part.last_stream.asked_ms, part.last_stream.closed_ms
-    since = "has never fetched from it"
-    if asked_ms is not None:
-        since = f"has not fetched from it for {ago(view.ago_ms(asked_ms))}"
-    remedy = (
-        "look for what holds the consumer up in its own code: it does not call poll(), or has "
-        "paused the partition"
-    )
-    is_quiet = member.silent_ms is not None and member.silent_ms > 2 * _SILENCE_MS
-    if gone_ms is not None or member.program.is_gone:
-        when = "" if gone_ms is None else f" {ago(view.ago_ms(gone_ms))} ago"
-        since += f": its connection was closed{when}, without leaving"
-        remedy = f"{EVICT}; the session of {short(member.client_id)} lasts {_session(part)}"
-    elif is_quiet and member.silent_ms is not None:
-        since += f", and nothing at all was heard of it for {ago(member.silent_ms)}"
-        remedy = (
-            "is the process stopped (a debugger, SIGSTOP, a container that is paused)? It is thrown"
-            f" out after its session.timeout.ms, {_session(part)}"
-        )
-    else:
-        since += ", and still sends heartbeats"
+    since, remedy = silence(view, member, asked_ms, gone_ms)
     busy, record = "", None
-    if stream is not None and stream.sent_to > part.handled_to and not is_quiet:
+    if stream is not None and stream.sent_to > part.handled_to:
         record = f"{part.name}@{part.handled_to}"
-        busy = f"; it was sent records up to offset {stream.sent_to - 1} and has committed none of "
-        busy += f"them: it is busy with {record}, or hangs in it"
-        remedy += f": {look_command(*part.place, part.handled_to)}"
+        busy = f"; it was sent records up to offset {stream.sent_to - 1} and has committed none "
+        busy += f"from {part.handled_to} on: it is busy with {record}, or hangs in it"
+        remedy += f"; look at the record: {look_command(*part.place, part.handled_to)}"
     more = f" and {counted(len(silent) - 1, 'more partition')}" if len(silent) > 1 else ""
     yield Cause(
         "not_fetching",
@@ -81,24 +62,56 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
     )
 
 
-def _session(part: Progress) -> str:
-    return ago(part.member.session_timeout_ms) if part.member is not None else ""
+def silence(
+    view: GroupView, member: Member, asked_ms: int | None, gone_ms: int | None
+) -> tuple[str, str]:
+    """Return since when a member does not fetch, and what to do, in words.
+
+    Args:
+        view: of its group.
+        member: that has something to fetch.
+        asked_ms: when it has last asked for it.
+        gone_ms: when its connection was closed.
+    """
+    since = "has never fetched from it"
+    if asked_ms is not None:
+        since = f"has not fetched from it for {ago(view.ago_ms(asked_ms))}"
+    session = ago(member.session_timeout_ms)
+    if gone_ms is not None or member.program.is_gone:
+        when = "" if gone_ms is None else f" {ago(view.ago_ms(gone_ms))} ago"
+        since = since if asked_ms is not None else "does not fetch from it"
+        since += f": its connection was closed{when}, without leaving"
+        return since, f"{EVICT}; the session of {short(member.client_id)} lasts {session}"
+    if member.silent_ms is not None and member.silent_ms > 2 * SILENCE_MS:
+        since += f", and nothing at all was heard of it for {ago(member.silent_ms)}"
+        remedy = (
+            "is the process stopped (a debugger, SIGSTOP, a container that is paused)? Or does its "
+            "handler hold it up, and its client, as kafkajs does, send heartbeats only between "
+            f"records: let the handler send them. It is thrown out when its session of {session} "
+            "is over"
+        )
+        return since, remedy
+    remedy = (
+        "look for what holds the consumer up in its own code: it does not call poll(), or has "
+        "paused the partition"
+    )
+    return f"{since}, and still sends heartbeats", remedy
 
 
 def _is_silent(view: GroupView, part: Progress) -> bool:
     if not view.sees_fetches or not view.is_stable or part.member is None or not part.waiting:
         return False
-    if _moves(view, part):
+    if moves(view, part):
         return False
     stream = part.stream
     if stream is not None:
-        return not stream.is_waiting and view.ago_ms(stream.asked_ms) > _SILENCE_MS
+        return not stream.is_waiting and view.ago_ms(stream.asked_ms) > SILENCE_MS
     assigned = view.newest("was assigned")
     since_ms = view.since_ms if assigned is None else assigned.at_ms
-    return since_ms is not None and view.ago_ms(since_ms) > _SILENCE_MS
+    return since_ms is not None and view.ago_ms(since_ms) > SILENCE_MS
 
 
-def _moves(view: GroupView, part: Progress) -> bool:
+def moves(view: GroupView, part: Progress) -> bool:
     """Whether the committed offset has moved lately, compared with how often it did."""
     if part.moved_ms is None:
         return False
@@ -179,7 +192,7 @@ def _uncommitted_since(view: GroupView, part: Progress) -> int | None:
     stream = part.stream
     if stream is None or part.member is None or not view.is_stable or not part.waiting:
         return None
-    if _is_silent(view, part) or _moves(view, part):
+    if _is_silent(view, part) or moves(view, part):
         return None
     sent_ms = stream.sent_ms(part.handled_to)
     if sent_ms is None:
@@ -193,7 +206,7 @@ def slow(view: GroupView) -> Iterator[Cause]:
     slowest: tuple[float, Progress, float, float] | None = None
     for part in view.partitions:
         rates = _rates(part)
-        if not part.lag or rates is None or part.member is None or not _moves(view, part):
+        if not part.lag or rates is None or part.member is None or not moves(view, part):
             continue
         rate_out, rate_in = rates
         # What was handled since the last commit is committed with the next one.

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fakebus.lineage.why.cause import COMMIT_MS, MOST_LISTED, Cause, ago, look_command, short
-from fakebus.lineage.why.view import GroupView, InFlight
+from fakebus.lineage.why.cause import (
+    COMMIT_MS,
+    MOST_LISTED,
+    Cause,
+    ago,
+    look_command,
+    short,
+    waiting,
+)
+from fakebus.lineage.why.progress import SILENCE_MS, moves, silence
+from fakebus.lineage.why.view import GroupView, InFlight, Progress
 from fakebus.wording import counted
 
 
@@ -38,7 +47,10 @@ def given_back(view: GroupView) -> Iterator[Cause]:
 
 def not_acknowledging(view: GroupView) -> Iterator[Cause]:
     """A member has had records for long and says nothing of them."""
-    held = [each for each in view.in_flight if each.held_ms > COMMIT_MS]
+    moving = {part.place for part in view.partitions if moves(view, part)}
+    held = [
+        each for each in view.in_flight if each.held_ms > COMMIT_MS and each.place not in moving
+    ]
     if not held:
         return
     longest: InFlight = max(held, key=lambda each: each.held_ms)
@@ -60,3 +72,79 @@ def not_acknowledging(view: GroupView) -> Iterator[Cause]:
             "records": [each.record for each in held[:MOST_LISTED]],
         },
     )
+
+
+def none_fetching(view: GroupView) -> Iterator[Cause]:
+    """Records could be given to members, and none of them asks for any or has some."""
+    if not view.is_stable or view.since_ms is None or view.ago_ms(view.since_ms) < SILENCE_MS:
+        return
+    busy = {each.member_id for each in view.in_flight}
+    is_asked = any(
+        each.member_id in busy or view.ago_ms(view.asked_ms.get(each.member_id, 0)) < SILENCE_MS
+        for each in view.members
+    )
+    # Where it begins is settled by the first fetch.
+    silent = [
+        part
+        for part in view.partitions
+        if (part.shared.available if part.shared else part.member and part.waiting)
+    ]
+    if not silent or is_asked or not view.members:
+        return
+    part = silent[0]
+    # What one that is gone does not fetch another one could.
+    member = min(view.members, key=lambda each: each.program.is_gone)
+    asked_ms = view.asked_ms.get(member.member_id)
+    since, remedy = silence(view, member, asked_ms, None)
+    others = len(view.members) - 1
+    available = sum(each.shared.available for each in silent if each.shared)
+    where = waiting(available) if available else "there are records"
+    who = f"; nor does any of {counted(others, 'other member')}" if others else ""
+    more = f" and {counted(len(silent) - 1, 'more partition')}" if len(silent) > 1 else ""
+    yield Cause(
+        "not_fetching",
+        f"{short(member.client_id)} of group {view.name} reads {part.name}{more}, where {where}, "
+        f"and {since}{who}",
+        remedy,
+        member.facts()
+        | {
+            "last_fetch_ms": asked_ms,
+            "silent_ms": member.silent_ms,
+            "partitions": [each.facts() for each in silent[:MOST_LISTED]],
+        },
+    )
+
+
+def begins_at_latest(view: GroupView) -> Iterator[Cause]:
+    """The group began at the end of a topic, as share groups do, and nothing was written since."""
+    if not view.is_stable:
+        return
+    by_topic: dict[str, list[Progress]] = {}
+    for part in view.partitions:
+        by_topic.setdefault(part.place.topic, []).append(part)
+    for topic, parts in by_topic.items():
+        began = {
+            part.name: part.shared.start
+            for part in parts
+            if part.shared and part.committed is None and part.shared.start == part.end
+        }
+        skipped = sum(part.end - part.start for part in parts)
+        if len(began) < len(parts) or not skipped:
+            continue
+        yield Cause(
+            "waits_at_latest",
+            f"share group {view.name} had no offset for {topic} and began at its end: "
+            f"{counted(skipped, 'record')} before that {'is' if skipped == 1 else 'are'} not read, "
+            "and nothing was written since",
+            "share groups begin at the end unless their config says otherwise, before the first "
+            "member: kafka-configs.sh --alter --entity-type groups --entity-name "
+            f"{short(view.name)} --add-config share.auto.offset.reset=earliest; to go back "
+            "now, stop the members and reset the group on its page in the console, or with "
+            "kafka-share-groups.sh --reset-offsets",
+            {
+                "topic": topic,
+                "skipped": skipped,
+                "began": began,
+                "members": [member.facts() for member in view.members[:MOST_LISTED]],
+            },
+        )

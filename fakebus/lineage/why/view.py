@@ -83,6 +83,17 @@ class Member:
         return {"member": self.member_id, "address": self.host} | self.program.facts()
 
 
+class Shared(NamedTuple):
+    """State of a share group in one partition."""
+
+    start: int
+    """The first offset that it is not done with."""
+    finished: int
+    """How many records behind that it is done with."""
+    available: int
+    """How many records its members could be given now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Progress of a group in one partition."""
@@ -109,6 +120,8 @@ class Progress:
     """What has deleted the record at the committed offset, as far as that is noted."""
     beginnings: Sequence[Beginning] = ()
     """Where clients of the group began anew, oldest first."""
+    shared: Shared | None = None
+    """Of a share group that has begun to read it."""
 
     @property
     def name(self) -> str:
@@ -120,7 +133,8 @@ class Progress:
         """How many records are still to be handled; ``None`` if nothing was committed."""
         if self.committed is None:
             return None
-        return max(self.end - max(self.committed, self.start), 0)
+        finished = 0 if self.shared is None else self.shared.finished
+        return max(self.end - max(self.committed, self.start) - finished, 0)
 
     @property
     def is_lost(self) -> bool:
@@ -205,6 +219,9 @@ class GroupView:
     """Whether it is a share group, whose members acknowledge records one by one."""
     in_flight: Sequence[InFlight] = ()
     """What was delivered to it and is not handled, in order."""
+    asked_ms: Mapping[str, int] = field(default_factory=dict)
+    """When members of a share group have last waited for records, by member id; of those that are
+    connected and have done so."""
     delivery_limit: int = 0
     """How often a record is delivered to it."""
 

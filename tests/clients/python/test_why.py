@@ -279,6 +279,14 @@ def test_a_misspelt_topic(ward: Ward) -> None:
     assert "did you mean orders?" in cause["text"]
 
 
+def test_a_group_that_waits_for_its_topic_before_it_joins(ward: Ward) -> None:
+    ward.cause("misspelt", "unknown_topic")
+    with pytest.raises(BusHttpError, match="there is no group 'joins-later'") as refused:
+        ward.explain("joins-later")
+    told = "'misspelt-client' has asked for topic 'ordesr', which is not there (did you mean orders"
+    assert told in str(refused.value)
+
+
 def test_more_members_than_partitions(ward: Ward) -> None:
     cause = ward.cause("crowded", "idle_members")
     assert len(cause["evidence"]["idle"]) == 1

@@ -275,6 +275,34 @@ def test_a_rebalance_is_told_as_the_group_s_protocol_has_it(state: str, told: st
     assert (cause["code"], told in cause["text"]) == ("rebalancing", True), cause["text"]
 
 
+@pytest.mark.parametrize("state", ["PreparingRebalance", "Reconciling"])
+def test_a_rebalance_that_waits_for_a_member_that_was_killed_says_for_how_long(state: str) -> None:
+    killed = replace(
+        MEMBER,
+        program=Program(client_id="billing", is_gone=True),
+        is_missing=True,
+        session_timeout_ms=45_000,
+        rebalance_timeout_ms=300_000,
+    )
+    waits = replace(MEMBER, member_id="m-2", program=Program(client_id="next"), is_missing=True)
+    [cause] = causes_of(state=state, members=[killed, waits])
+    assert cause["text"].endswith(
+        "until billing is thrown out: its connection was closed, without leaving"
+    )
+    assert "its session lasts 45 s" in cause["remedy"]
+    assert "poll()" not in cause["remedy"]
+
+
+def test_a_client_that_is_silent_may_send_its_heartbeats_between_records() -> None:
+    silent = stream(1)
+    silent.is_waiting, silent.asked_ms = False, NOW_MS - 8000
+    member = replace(MEMBER, silent_ms=8000, session_timeout_ms=30_000)
+    [cause] = causes_of(members=[member], partitions=[progress(stream=silent, member=member)])
+    assert "nothing at all was heard of it for 8 s" in cause["text"]
+    assert "it is busy with orders[0]@4, or hangs in it" in cause["text"]
+    assert "as kafkajs does" in cause["remedy"]
+
+
 def test_what_has_deleted_records_before_they_were_read_is_told() -> None:
     [cause] = causes_of(members=[MEMBER], partitions=[progress(start=8, lost_by="retention")])
     assert "the log begins at 8: 4 records before were deleted (retention)" in cause["text"]

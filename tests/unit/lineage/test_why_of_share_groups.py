@@ -26,6 +26,7 @@ def causes(*in_flight: InFlight) -> list[dict[str, Any]]:
         shares=True,
         in_flight=in_flight,
         delivery_limit=5,
+        asked_ms={"m-1": 1_000_000},
     )
     found: list[dict[str, Any]] = explain(view)["causes"]
     return found
