@@ -26,6 +26,8 @@ SLICE_BYTES = 4 * 1024 * 1024
 
 SLICE_BATCHES = 2000
 """How many batches of a partition one answer holds, which bounds its time where they are tiny."""
+SLICE_STORED_BATCHES = 4000
+"""The same of those that come from storage, where tiny ones are put together."""
 
 MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""
@@ -177,7 +179,10 @@ class DelayedFetch:
         assert target.log is not None  # noqa: S101 - there is nothing to read otherwise
         try:
             found = await target.log.read_data(
-                target.fetch_offset, target.upto_offset, self._limit(target), self._max_batches
+                target.fetch_offset,
+                target.upto_offset,
+                self._limit(target),
+                max(SLICE_STORED_BATCHES, self._max_batches),
             )
         except StorageError as error:
             name = target.log.topic_partition

@@ -60,6 +60,8 @@ NO_SEQUENCE = -1
 
 _BEGINNING = Struct(">qiibI")
 """What the CRC does not cover, and the CRC."""
+_IN_RUN = Struct(">qi4xbI2xi")
+"""Base offset, length, magic, CRC, and how far the last offset is from the base offset."""
 _MAX_INT32 = 0x7FFFFFFF
 _INT16 = Struct(">h")
 _INT32 = Struct(">i")
@@ -237,6 +239,33 @@ def count_sound(batches: Sequence[tuple[int, Buffer]]) -> int:
             break
         sound += 1
     return sound
+
+
+def measure_run(data: bytes, base_offset: int) -> tuple[int, int]:
+    """Return how many batches stand in a run, and the offset behind the last one.
+
+    There are none if one is not what it was written as, or does not begin where the one before
+    it ends.
+
+    Args:
+        data: small batches, one behind the other.
+        base_offset: that of the first.
+    """
+    end, at, count, unpack = len(data), 0, 0, _IN_RUN.unpack_from
+    while end - at >= HEADER_SIZE:
+        base, length, magic, crc, delta = unpack(data, at)
+        covered, at = at + CRC_START, at + length + LENGTH_OVERHEAD
+        # A view would cost more than the copy.
+        if (
+            base != base_offset
+            or magic != MAGIC
+            or not covered < at <= end
+            or crc != crc32c(data[covered:at])
+        ):
+            return 0, base_offset
+        base_offset += delta + 1
+        count += 1
+    return (count if at == end else 0), base_offset
 
 
 def assign_offset(buffer: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from fakebus.limited_log import LimitedLog
-from fakebus.records.batch import parse_header
 from fakebus.storage import sqlite_markers, sqlite_reads
 from fakebus.storage.interface import (
     ANY_NUMBER,
@@ -95,7 +94,7 @@ class SqliteLogs:
             # What is damaged is told there.
             await self.read_batches(log_id, from_offset, upto_offset, max_bytes, max_batches)
             return None
-        return found, parse_header(found[-1]).last_offset if found else -1
+        return found
 
     async def first_batch_at_or_after(
         self, log_id: int, timestamp: int, from_offset: int, upto_offset: int

@@ -192,6 +192,7 @@ async def test_an_answer_holds_a_bounded_number_of_tiny_batches(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delayed_fetch, "SLICE_BATCHES", 5)
+    monkeypatch.setattr(delayed_fetch, "SLICE_STORED_BATCHES", 7)
     await broker.topics.create("t", 1, {})
     for _ in range(20):
         await broker.produce(T0, batch(b"x"))
@@ -203,7 +204,10 @@ async def test_an_answer_holds_a_bounded_number_of_tiny_batches(
     monkeypatch.setattr(log, "read_cached", lambda *_: None)
     broker.topics._tail_cache.forget(log._tail)
     [found] = await broker.fetch([FetchTarget(log, 3, 100_000)])
-    assert len(found.batches) == 5
+    assert found.size_bytes == 7 * SIZE
+    assert found.last_offset == 9
+    [found] = await broker.fetch([FetchTarget(log, 3, 100_000)], min_bytes=12 * SIZE)
+    assert found.size_bytes >= 12 * SIZE
 
 
 async def test_a_log_that_is_deleted_ends_the_wait_and_one_that_never_was_does_not(

@@ -17,6 +17,7 @@ from fakebus.records.batch import (
     clear_timestamp_type,
     compute_crc,
     count_sound,
+    measure_run,
     invalid_crcs,
     parse_header,
     set_log_append_time,
@@ -240,6 +241,29 @@ def test_batches_are_sound_up_to_the_first_in_which_a_byte_has_changed(place: in
     assert count_sound(batches) == 3
     batches[1][1][place] ^= 1
     assert count_sound(batches) == 1
+
+
+@pytest.mark.parametrize("place", [7, 11, 16, 17, 22, 26, HEADER_SIZE])
+def test_a_run_of_batches_is_measured_if_all_are_sound(place: int) -> None:
+    batches = [one_record() for _ in range(3)]
+    for offset, data in enumerate(batches):
+        assign_offset(data, offset, 4)
+    assert measure_run(b"".join(batches), 0) == (3, 3)
+    assert measure_run(b"".join(batches[1:]), 1) == (2, 3)
+    assert measure_run(b"".join(batches[::2]), 0)[0] == 0, "there is a gap"
+    assert measure_run(b"".join(batches)[:-1], 0)[0] == 0
+    assert measure_run(b"".join(batches) + b"\0", 0)[0] == 0
+    assert measure_run(b"".join(batches), 1)[0] == 0
+    assert measure_run(b"", 5) == (0, 5)
+    batches[1][place] ^= 1
+    assert measure_run(b"".join(batches), 0)[0] == 0
+
+
+@pytest.mark.parametrize("length", [-1, -13, 0, 9, 10, 1 << 30])
+def test_a_run_with_a_length_that_cannot_be_has_an_end(length: int) -> None:
+    batch = one_record()
+    struct.pack_into(">i", batch, 8, length)
+    assert measure_run(bytes(batch), 0)[0] == 0
 
 
 def test_a_batch_that_is_cut_off_is_not_sound() -> None:

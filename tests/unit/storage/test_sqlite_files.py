@@ -483,18 +483,42 @@ async def test_what_fetches_read_ends_before_a_damaged_batch_too(
     log_id = await make_file(open_storage, data_file)
     storage = await open_storage(data_file)
     whole = [each.data for each in await storage.read_batches(log_id, 0, 100, 1 << 20)]
-    assert await storage.read_data(log_id, 0, 100, 1 << 20, 100) == (whole, 39)
+
+    async def read(first: int, max_bytes: int, most: int) -> tuple[bytes, int]:
+        data, last = await storage.read_data(log_id, first, 100, max_bytes, most) or ([], -1)
+        return b"".join(data), last
+
+    def those(first: int, end: int) -> tuple[bytes, int]:
+        return b"".join(whole[first:end]), end - 1
+
+    assert await read(0, 1 << 20, 100) == those(0, 40)
     size = len(whole[0])
-    assert await storage.read_data(log_id, 0, 100, 3 * size + 9, 100) == (whole[:3], 2)
-    assert await storage.read_data(log_id, 5, 100, 1, 100) == (whole[5:6], 5)
-    assert await storage.read_data(log_id, 5, 100, 1 << 20, 4) == (whole[5:9], 8)
+    assert await read(0, 3 * size + 9, 100) == those(0, 3)
+    assert await read(5, 1, 100) == those(5, 6)
+    assert await read(5, 1 << 20, 4) == those(5, 9)
     assert await storage.read_data(log_id, 40, 100, 1 << 20, 4) == ([], -1)
     await storage.close()
     value = b"0007" * 250
     overwrite(data_file, content_of(data_file).replace(value, value[:-1] + b"8"))
     storage = await open_storage(data_file)
-    assert await storage.read_data(log_id, 0, 100, 1 << 20, 100) == (whole[:7], 6)
+    assert await read(0, 1 << 20, 100) == those(0, 7)
     assert caplog.text == ""
     assert await storage.read_data(log_id, 7, 100, 1 << 20, 100) is None
     assert "the batch at offset 7 of" in caplog.text
-    assert await storage.read_data(log_id, 8, 100, 1 << 20, 100) == (whole[8:], 39)
+    assert await read(8, 1 << 20, 100) == those(8, 40)
+
+
+async def test_what_fetches_read_of_a_log_with_gaps_is_what_is_there(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_reads, "damaged_batches", damaged_batches)
+    log_id = await make_file(open_storage, data_file)
+    storage = await open_storage(data_file)
+    kept = await storage.read_batches(log_id, 0, 100, 1 << 20)
+    await storage.replace_batches(log_id, 3, 20, [kept[7]])
+    there = [*kept[:3], kept[7], *kept[20:]]
+    for first, most in ((0, 100), (0, 3), (1, 5), (4, 100), (8, 2), (20, 100)):
+        wanted = [each for each in there if each.last_offset >= first][:most]
+        data, last = await storage.read_data(log_id, first, 100, 1 << 20, most) or ([], -1)
+        assert b"".join(data) == b"".join(each.data for each in wanted)
+        assert last == wanted[-1].last_offset
