@@ -260,7 +260,7 @@ def measure_run(data: bytes, base_offset: int) -> tuple[int, int]:
             base != base_offset
             or magic != MAGIC
             or not covered < at <= end
-            or crc != crc32c(data[covered:at])
+            or crc != crc32c(data[covered:at], 0)
         ):
             return 0, base_offset
         base_offset += delta + 1

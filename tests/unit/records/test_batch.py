@@ -17,8 +17,8 @@ from fakebus.records.batch import (
     clear_timestamp_type,
     compute_crc,
     count_sound,
-    measure_run,
     invalid_crcs,
+    measure_run,
     parse_header,
     set_log_append_time,
 )
