@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
+from fakebus.lineage.known import is_former_name
 from fakebus.storage.lineage_interface import NoteRow
 
 
@@ -53,6 +54,11 @@ class Candidates:
     def count(self) -> int:
         """How many records they are."""
         return sum(sent.last - sent.first + 1 for sent in self.ranges)
+
+    @cached_property
+    def has_former(self) -> bool:
+        """Whether any is of a topic that another has the name of now, and so has no name."""
+        return any(is_former_name(sent.topic) for sent in self.ranges)
 
     @cached_property
     def since_ms(self) -> int:

@@ -71,6 +71,8 @@ class Causes:
         self._likenesses: deque[Likeness] = deque(maxlen=_MOST_LIKENESSES)
         self._direct: dict[tuple[str, bytes], dict[Place, list[Place]]] = {}
         self._links: dict[Place, list[Link]] = {}
+        self.not_found: dict[Place, dict[str, str]] = {}
+        """The ids of causes that records state and nothing else has, by what states them."""
 
     async def written(self, place: Place) -> NoteRow | None:
         """Return the note of who wrote a record, ``None`` if it is not known any more."""
@@ -128,14 +130,25 @@ class Causes:
 
     async def _stated(self, effect: Place) -> dict[Place, str]:
         found: dict[Place, str] = {}
-        for row in await self.identities(effect):
+        rows, lacking = await self.identities(effect), dict[str, bytes]()
+        for row in rows:
             if row.kind == "origin":
                 origin = parse_place(row.value.decode("utf-8", "replace"))
                 if origin is not None and origin != effect and await self._was(origin, effect):
                     found[origin] = row.rule
             elif row.kind in ("cause", "reply"):
                 kind = "identity" if row.kind == "cause" else "request"
-                found.update(dict.fromkeys(await self._named(effect, kind, row.value), row.rule))
+                named = await self._named(effect, kind, row.value)
+                found.update(dict.fromkeys(named, row.rule))
+                if row.kind == "cause" and not named:
+                    lacking[row.rule] = row.value
+        own = {row.value for row in rows if row.kind == "identity"}
+        # What has no cause may name itself.
+        self.not_found[effect] = {
+            by: value.decode("utf-8", "replace")
+            for by, value in lacking.items()
+            if value not in own
+        }
         return found
 
     async def _was(self, place: Place, effect: Place) -> bool:
@@ -305,7 +318,7 @@ class Causes:
         """Return the link of two records, ``None`` if there is none."""
         candidates, evidence, by = await self.possible(effect)
         is_told = effect in self._links or await self.identities(effect)
-        if candidates.count and not is_told:
+        if candidates.count and not is_told and not candidates.has_former:
             # Nothing can be stated or correlated, so that the others need not be told.
             if not candidates.holds(*cause):
                 return None

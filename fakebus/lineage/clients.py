@@ -69,6 +69,11 @@ class Run:
         if place in self.fetched:
             self.fetched[place] = [each for each in self.fetched[place] if each[1] >= end]
 
+    def forget_fetched(self, topic: str) -> None:
+        """Take off all that was of a topic."""
+        for place in [place for place in self.fetched if place.topic == topic]:
+            del self.fetched[place]
+
     def take_off_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Take off some offsets, both included."""
         if place in self.fetched:
@@ -250,6 +255,10 @@ class Clients:
             unknown = self._runs.get((*looks, None))
             alike = [] if unknown is None else [unknown]
         return [client.run, *(run for run in alike if run is not client.run)]
+
+    def runs_that_were_sent(self, topic: str) -> set[Run]:
+        """Return the runs of the clients that have read a topic."""
+        return {each.run for each in self.by_number.values() if topic in each.facts["consumes"]}
 
     def _make_room(self) -> None:
         if len(self.by_number) < _MOST_CLIENTS:

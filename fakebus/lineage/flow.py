@@ -13,8 +13,9 @@ from typing import Any
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.lineage.causes import MOST_RIVALS, Causes
+from fakebus.lineage.flow_json import told_edge, told_record
 from fakebus.lineage.group_states import GroupStates, Refusal
-from fakebus.lineage.header_rules import REPLAY_OF, bounded
+from fakebus.lineage.header_rules import bounded
 from fakebus.lineage.history import NEWEST
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
@@ -22,12 +23,9 @@ from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.links import HINTED, Link
 from fakebus.lineage.place import FlowError, Place, asked_place
-from fakebus.lineage.records import Decode, LogRecords, PartOfTransaction, Records
+from fakebus.lineage.records import Decode, LogRecords, Records
 from fakebus.lineage.same_keys import WRITTEN
-from fakebus.lineage.seeded_lines import line_place
 from fakebus.real_time import monotonic
-from fakebus.records.record import Record
-from fakebus.storage.lineage_interface import NoteRow
 from fakebus.wording import nearest
 
 MOST_RECORDS = 1000
@@ -55,7 +53,6 @@ _UNKNOWN = -1
 """How much was left out where nobody has counted."""
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
-_FRONT_ENDS = {"rest": "rest", "console": "rest", "redis": "redis"}
 
 
 class Flows:
@@ -157,10 +154,10 @@ class Flows:
         record, part = await records.read(place), await records.transaction_at(place)
         who = clients.told(note.client) if note else {}
         if not groups:
-            return _told(place, record, note, who, [], part)
+            return told_record(place, record, note, who, [], part)
         states = GroupStates(self._broker, KnownNotes(self._store), clients, self._refusal)
         became = await states.of(place, record, part, note)
-        return _told(place, record, note, who, became, part)
+        return told_record(place, record, note, who, became, part)
 
     async def direct_causes(self, places: Iterable[Place]) -> dict[Place, list[Link]]:
         """Return the links to each of some records from its causes, the likeliest first.
@@ -307,7 +304,9 @@ async def answer(
         if states is not None and len(told) < MOST_STATES:
             groups = await states.of(place, record, part, note)
         who = clients.told(note.client) if clients is not None and note is not None else {}
-        told[place] = _told(place, record, note, who, groups, part)
+        told[place] = told_record(
+            place, record, note, who, groups, part, causes.not_found.get(place, {})
+        )
         at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
         moments[place] = (at_ms, seq, place)
     if states is not None and len(places) > MOST_STATES:
@@ -315,7 +314,7 @@ async def answer(
     links.sort(key=lambda link: (*moments[link.effect], link.rank))
     return {
         "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],
-        "edges": [_edge(link, told) for link in links],
+        "edges": [told_edge(link, told) for link in links],
         "left_out": [
             what if count == _UNKNOWN else f"{count} {what}"
             for what, count in causes.cut.items()
@@ -379,71 +378,3 @@ async def _walk(
 
 def _is_seen(place: Place, unseen: Mapping[tuple[str, int], int]) -> bool:
     return place.offset < unseen.get(place[:2], place.offset + 1)
-
-
-def _told(
-    place: Place,
-    record: Record | None,
-    note: NoteRow | None,
-    who: Mapping[str, Any],
-    groups: list[dict[str, Any]],
-    part: PartOfTransaction | None,
-) -> dict[str, Any]:
-    if part is not None and note is not None and note.member:
-        part = part._replace(transactional_id=note.member)
-    front_end = who.get("front_end", "")
-    origin = "produced" if note is None else note.verb
-    if origin == "produced" and front_end in _FRONT_ENDS:
-        origin = _FRONT_ENDS[front_end]
-    detail = "" if note is None else note.detail
-    if note is not None and note.verb != "produced":
-        detail = line_place(detail, place.offset - note.first)
-    if note is None and record is not None and (detail := replayed_from(record.headers)):
-        origin = "replayed"
-    timestamp_ms = note.at_ms if note is not None else -1
-    if record is not None and record.timestamp >= 0:
-        timestamp_ms = record.timestamp
-    return {
-        "record": str(place),
-        "topic": place.topic,
-        "partition": place.partition,
-        "offset": place.offset,
-        "timestamp_ms": timestamp_ms,
-        "written_at_ms": None if note is None else note.at_ms,
-        "origin": origin,
-        "origin_detail": detail,
-        "service": who.get("service", ""),
-        "client_id": who.get("client_id", ""),
-        "process": who.get("process"),
-        "address": who.get("address", ""),
-        "type": _type(record),
-        "gone": record is None,
-        "transaction": None if part is None else part.told(),
-        "groups": groups,
-    }
-
-
-def replayed_from(headers: Iterable[tuple[str, bytes | None]]) -> str:
-    """Return the record that one with such headers was made of; empty if they do not tell."""
-    found = (value for name, value in headers if name == REPLAY_OF and value)
-    return bounded(next(found, b"")).decode("utf-8", "replace")
-
-
-def _type(record: Record | None) -> str:
-    """Return what an event calls its type; empty for nothing."""
-    for name, value in () if record is None else record.headers[:100]:
-        if name.lower() in ("ce_type", "type", "event-type", "eventtype") and value:
-            return value[:800].decode("utf-8", "replace")[:200]
-    return ""
-
-
-def _edge(link: Link, told: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "from": str(link.cause),
-        "to": str(link.effect),
-        "evidence": link.evidence,
-        "by": link.by,
-        "delay_ms": told[link.effect]["timestamp_ms"] - told[link.cause]["timestamp_ms"],
-        "rivals": link.rivals,
-        "rank": link.rank,
-    }

@@ -111,18 +111,32 @@ class FlowTree:
                 yield f"{bar}· no group has ever read {record['topic']}"
             yield from (f"{bar}· {line}" for line in self.possible(step.name))
 
+    def delay_ms(self, edge: Mapping[str, Any]) -> int:
+        """Return how long after a cause its effect was written, by the clock of the bus if known.
+
+        The times that records have of their own are those of many clocks.
+        """
+        cause, effect = self._records[edge["from"]], self._records[edge["to"]]
+        if cause.get("written_at_ms") is None or effect.get("written_at_ms") is None:
+            return int(edge["delay_ms"])
+        return written_ms(effect) - written_ms(cause)
+
     def _step(self, name: str, edge: Mapping[str, Any] | None) -> str:
         record = self._records[name]
         mark = "  <- asked" if name == self._asked else ""
         known = (
             ""
             if edge is None
-            else f"  {edge['evidence']} ({edge['by']}), {_delay(edge['delay_ms'])}"
+            else f"  {edge['evidence']} ({edge['by']}), {_delay(self.delay_ms(edge))}"
         )
         return f"{name}{_what(record)}{known}{mark}"
 
     def possible(self, name: str) -> Iterator[str]:
         """Yield what else may have caused a record, and what else it may have caused."""
+        for each in self._records[name].get("causes_not_found", ()):
+            told = f"says that {each['id']} has caused it ({each['by']}), which no record here is"
+            others = any(edge["evidence"] in ("observed", "hinted") for edge in self._causes[name])
+            yield told + (": what else may have is only what seemed possible" if others else "")
         rivals = [edge for edge in self._causes[name] if edge["rivals"]]
         if rivals:
             count = rivals[0]["rivals"] + 1
@@ -135,6 +149,12 @@ class FlowTree:
         if effects:
             more = f" and {len(effects) - _MOST_RIVALS} more" if effects[_MOST_RIVALS:] else ""
             yield f"may also have caused {', '.join(effects[:_MOST_RIVALS])}{more}"
+
+
+def written_ms(record: Mapping[str, Any]) -> int:
+    """Return when a record was written, as far as that is known; -1 if it is not."""
+    written = record.get("written_at_ms")
+    return int(record["timestamp_ms"] if written is None else written)
 
 
 def _what(record: Mapping[str, Any]) -> str:
@@ -162,10 +182,9 @@ def _group(group: Mapping[str, Any]) -> str:
 
 
 def _timeline(records: list[Mapping[str, Any]]) -> Iterator[str]:
-    first = records[0].get("written_at_ms") or records[0]["timestamp_ms"]
+    first = written_ms(records[0])
     if 0 <= first < _END_OF_TIME_MS:
         began = datetime.fromtimestamp(first / 1000, UTC)
         yield f"from {began.replace(tzinfo=None).isoformat(' ', 'milliseconds')} UTC"
     for record in records:
-        at_ms = record.get("written_at_ms") or record["timestamp_ms"]
-        yield f"{(at_ms - first) / 1000:+9.3f} s  {record['record']}{_what(record)}"
+        yield f"{(written_ms(record) - first) / 1000:+9.3f} s  {record['record']}{_what(record)}"

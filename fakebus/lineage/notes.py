@@ -218,6 +218,10 @@ class Notebook:
     def _end_topic(self, activity: Activity, client: Client) -> None:
         # What goes on at the next offset may be of another topic of the same name.
         self.begin_anew()
+        for run in self._clients.runs_that_were_sent(activity.topic):
+            run.forget_fetched(activity.topic)
+        for key in [key for key in self._found if key[2].topic == activity.topic]:
+            del self._found[key]
         self._add(activity, client)
 
     def _look_up(self, activity: Activity, client: Client) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fakebus.lineage.flow_text import written_ms
+
 MOST_DRAWN = 80
 """Records in a drawing."""
 WIDTH = 960
@@ -131,12 +133,6 @@ def waterfall(flow: Mapping[str, Any]) -> Waterfall | None:
         ticks=ticks,
         left_out=len(flow["records"]) - len(records),
     )
-
-
-def written_ms(record: Mapping[str, Any]) -> int:
-    """Return when a record was written, as far as that is known; -1 if it is not."""
-    written = record.get("written_at_ms")
-    return int(record["timestamp_ms"] if written is None else written)
 
 
 def _item(

@@ -520,6 +520,38 @@ async def test_a_possible_cause_that_has_no_name_any_more_is_a_rival_still() -> 
     assert (str(link.effect), link.rivals) == (invoice, 1)
 
 
+async def test_the_rank_of_a_cause_counts_none_that_has_no_name_any_more() -> None:
+    story = Story()
+    order, payment = story.writes("shop", "orders"), story.writes("shop", "payments")
+    story.sent("billing", order)
+    story.sent("billing", payment)
+    invoice = story.writes("billing", "invoices")
+    story.makes_anew("orders")
+    (link,) = await story.causes.of(story.place(invoice))
+    assert (str(link.cause), link.rank, link.rivals) == (payment, 1, 1)
+    (link,) = await story.causes.effects(story.place(payment))
+    assert (str(link.effect), link.rank, link.rivals) == (invoice, 1, 1)
+
+
+async def test_a_cause_that_is_stated_and_was_never_seen_is_known_to_lack() -> None:
+    story = Story()
+    order = story.writes("shop", "orders", {"ce_id": "1", "ce_causationid": "1"})
+    story.sent("billing", order)
+    invoice = story.writes("billing", "invoices", {"ce_causationid": "web-7"})
+    parcel = story.writes("billing", "parcels", {"ce_causationid": "1"})
+    causes = story.causes
+    links = [
+        link for name in (order, invoice, parcel) for link in await causes.of(story.place(name))
+    ]
+    assert [(str(link.effect), link.evidence) for link in links] == [
+        (invoice, "observed"),
+        (parcel, "stated"),
+    ]
+    assert {str(place): told for place, told in causes.not_found.items() if told} == {
+        invoice: {"ce_causationid": "web-7"}
+    }
+
+
 async def test_a_record_of_a_topic_that_is_gone_is_named_until_there_is_another_one() -> None:
     story = Story()
     order = story.writes("shop", "orders")

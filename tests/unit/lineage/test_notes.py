@@ -293,3 +293,17 @@ def test_a_client_that_again_and_again_produces_after_it_has_committed_all_commi
         diary.now_ms += 10
     assert billing.client.facts["produces_after_commit"] == ["invoices"]
     assert shop.client.facts["produces_after_commit"] == []
+
+
+def test_what_was_sent_of_a_topic_that_is_deleted_is_not_in_hands_any_more(diary: Diary) -> None:
+    billing, other = origin("billing"), origin("other")
+    for topic in ("t", "u"):
+        diary.does(billing, "fetched", 0, 4, topic=topic, group="g")
+    diary.does(billing, "found", 0, 0, topic="t", group="g")
+    diary.does(other, "topic deleted", topic="t", partition=-1)
+    diary.does(billing, "found", 0, 0, topic="t", group="g")
+    before = diary.notes()
+    for topic in ("t", "u"):
+        diary.does(billing, "committed", 5, 5, topic=topic, group="g", member="m", before=0)
+    assert before.count(("found", 0, 0)) == 2
+    assert diary.notes()[len(before) :] == [("skipped", 0, 4), ("committed", 0, 4)]

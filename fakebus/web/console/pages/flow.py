@@ -8,12 +8,12 @@ from typing import Any
 
 from fakebus.cluster.header_flows import flow_by_headers
 from fakebus.errors import ConfigError
-from fakebus.lineage.flow_text import FlowTree
+from fakebus.lineage.flow_text import FlowTree, written_ms
 from fakebus.lineage.place import FlowError
 from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
-from fakebus.web.console.waterfall import waterfall, written_ms
+from fakebus.web.console.waterfall import waterfall
 from fakebus.web.errors import RequestError
 from fakebus.web.text_flows import flow_asked
 
@@ -62,6 +62,7 @@ def _values(flow: Mapping[str, Any]) -> dict[str, Any]:
         "flow": flow,
         "known": {each["record"]: each for each in records},
         "drawing": waterfall(flow),
+        "delay_ms": tree.delay_ms,
         "steps": steps[:_MOST_ROWS],
         "more_steps": max(len(steps) - _MOST_ROWS, 0),
         "possible": {step.name: list(tree.possible(step.name)) for step in steps[:_MOST_ROWS]},

@@ -10,7 +10,7 @@ from aiohttp import web
 from fakebus.client.offsets import LogRange
 from fakebus.cluster.browsing import record_at
 from fakebus.cluster.events import Event
-from fakebus.lineage.flow import replayed_from
+from fakebus.lineage.flow_json import replayed_from
 from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Call, Page, is_number
