@@ -67,7 +67,7 @@ def two_versions(facts: Facts, limits: Mapping[str, Any]) -> Iterator[Found]:
 def _moment_us(stamp: Stamp) -> int:
     """Return when an event happened, in microseconds: its ``ce_time``, or else its timestamp."""
     try:
-        moment = datetime.fromisoformat(stamp.time)
+        moment = datetime.fromisoformat(stamp.time.upper())
     except ValueError:
         return stamp.timestamp_ms * 1000
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

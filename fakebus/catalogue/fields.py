@@ -22,6 +22,7 @@ from fakebus.schemas.avro.language import AvroSchema
 from fakebus.schemas.avro.nodes import NO_DEFAULT, Array, Map, Node, Record, Union
 from fakebus.schemas.avro.nodes import Field as AvroField
 from fakebus.schemas.interface import STORED, ParsedSchema, ResolvedReference
+from fakebus.schemas.json_schema.own_references import own_references
 from fakebus.schemas.json_schema.pointers import pointed_to
 from fakebus.schemas.languages import language
 
@@ -190,17 +191,18 @@ class _JsonFields:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        # What is dropped from the schema leaves its references as they are written.
+        self._targets = {
+            id(node): pointer for node, word, pointer in own_references(root) if word == "$ref"
+        }
 
     def within(self, node: Any, around: Field, seen: tuple[str, ...]) -> Iterator[Field]:
         """Yield the properties of a place and all beneath it; ``seen`` led here."""
         if not isinstance(node, dict):
             return
-        reference = node.get("$ref")
-        if isinstance(reference, str):
-            if reference not in seen and len(seen) < self._MAX_REFERENCES:
-                is_local = reference.startswith("#")
-                found = pointed_to(self._root, reference[1:]) if is_local else None
-                yield from self.within(found, around, (*seen, reference))
+        target = self._targets.get(id(node))
+        if target is not None and target not in seen and len(seen) < self._MAX_REFERENCES:
+            yield from self.within(pointed_to(self._root, target), around, (*seen, target))
         properties = node.get("properties")
         if not isinstance(properties, dict):
             properties = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from fakebus.fixture_files.problems import Position, ProblemList, quoted
 from fakebus.fixture_files.sources import ROOT_FILE, files_below
 from fakebus.fixture_files.structure.models import Topic
 from fakebus.fixture_files.structure.schema_set import SchemaSet
+from fakebus.fixture_files.times import parse_rfc_3339
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
 
@@ -87,7 +87,9 @@ class Linter:
             schema: the schema of its value, if it has one.
             value: its value, decoded with that schema.
         """
-        same = (topic.name, record.key, record.value, record.headers, record.timestamp_ms)
+        # Where an event names no partition, the key or its turn chooses one.
+        place = topic.name, event.fields.get("partition")
+        same = (*place, record.key, record.value, record.headers, record.timestamp_ms)
         first = self._seen.setdefault(same, event)
         if first is not event:
             self._add(
@@ -280,9 +282,10 @@ def _attributes(names: tuple[str, ...], are_short: bool) -> _Attributes:
 
 def _is_rfc3339(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None and "T" in text.upper()
-    except ValueError:
+        parse_rfc_3339(text)
+    except (ValueError, OverflowError):
         return False
+    return True
 
 
 _Finder = Callable[[Any], Sequence[str]]

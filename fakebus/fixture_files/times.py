@@ -22,6 +22,9 @@ _DURATION = re.compile(
     r"(?:(\d{1,12})ms)?(?:(\d{1,15})us)?(?:(\d{1,18})ns)?",
     re.ASCII,
 )
+_RFC_3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}):(\d{2})(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
 DAY_NS = 86_400_000_000_000
 _UNITS = {
     "w": 7 * DAY_NS,
@@ -89,6 +92,31 @@ def offset_text(milliseconds: int) -> str:
     return duration_text(milliseconds * _MS)
 
 
+def parse_rfc_3339(text: str) -> datetime:
+    """Return a moment as RFC 3339 writes it, which CloudEvents ask for.
+
+    Letters may be small, and the last minute of a month in UTC may have a leap second, which is
+    the first moment of the next one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _RFC_3339.fullmatch(text.upper())
+    if found is None:
+        raise ValueError(f"{text!r} is not a time of RFC 3339")
+    day, minute, second, fraction, zone = found.groups()
+    is_leap = second == "60"
+    shown = "59" if is_leap else second
+    moment = datetime.fromisoformat(f"{day}T{minute}:{shown}{(fraction or '')[:7]}{zone}")
+    if not is_leap:
+        return moment
+    after = moment.replace(microsecond=0) + timedelta(seconds=1)
+    at = after.astimezone(UTC)
+    if (at.day, at.hour, at.minute) != (1, 0, 0):
+        raise ValueError(f"{text!r} has a leap second where there can be none")
+    return after
+
+
 def parse_instant(text: str, zone: tzinfo) -> int:
     """Return an ISO 8601 instant as milliseconds since the epoch.
 
@@ -100,7 +128,7 @@ def parse_instant(text: str, zone: tzinfo) -> int:
         DataError: it is none, or lies before 1970 or after 9999.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
         return check_range((moment - _EPOCH) // timedelta(milliseconds=1))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fakebus.schemas.interface import ParsedSchema
+from fakebus.schemas.json_schema.own_references import settle_references
 from fakebus.schemas.json_schema.pointers import pointed_to
 
 Facts = Mapping[str, str]
@@ -114,6 +115,7 @@ class _JsonOutline:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        settle_references(root)
         self._places = 0
 
     def at(
@@ -132,7 +134,7 @@ class _JsonOutline:
         followed = reference not in seen and len(seen) < _MAX_DEPTH and self._places < _MAX_PLACES
         if isinstance(reference, str) and followed:
             found = None
-            if reference.startswith("#/"):
+            if reference.startswith("#"):
                 found = pointed_to(self._root, reference[1:])
             if found is not None:
                 yield from self.at(found, path, (*seen, reference), required)

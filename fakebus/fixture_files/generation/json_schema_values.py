@@ -23,12 +23,10 @@ from fakebus.fixture_files.generation.values import (
 )
 from fakebus.fixture_files.inputs.input import literal
 from fakebus.fixture_files.problems import DataError, quoted
+from fakebus.schemas.json_schema.own_references import REFERENCES, settle_references
 from fakebus.schemas.json_schema.pointers import pointed_to
 
 _BRANCHES = ("allOf", "oneOf", "anyOf")
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-"""In a schema that is one document, a dynamic reference leads where a plain one does."""
-_ANCHORS = ("$anchor", "$dynamicAnchor")
 _MAX_STEPS = 200
 """How many references and branches may lie between a place and its type."""
 _MORE_TRIES = 30
@@ -48,6 +46,7 @@ class JsonSchemaValues:
     def __init__(self, text: str, name: str = "value") -> None:
         self._name = name
         self._root = json.loads(text)
+        settle_references(self._root)
         self._costs: dict[str, float] = {}
         self._recursive: dict[int, bool] = {}
         self._merging = Merging()
@@ -107,7 +106,7 @@ class JsonSchemaValues:
             if not isinstance(schema, dict):
                 return {}
             if (reference := _reference(schema)) is not None:
-                beside = {key: part for key, part in schema.items() if key not in _REFERENCES}
+                beside = {key: part for key, part in schema.items() if key not in REFERENCES}
                 schema = self._target(reference)
                 if beside and not self._ref_stands_alone:
                     schema = {"allOf": [schema], **beside}
@@ -200,9 +199,7 @@ class JsonSchemaValues:
                 f"the schema refers to {quoted(reference)}, which lies outside of it",
                 "give the field a hint under with",
             )
-        name, slash, pointer = reference[1:].partition("/")
-        found = _anchored(self._root, name) if name else self._root
-        found = pointed_to(found, slash + pointer)
+        found = pointed_to(self._root, reference[1:])
         return {} if found is None else found
 
     def _object(
@@ -291,22 +288,8 @@ def _references(schema: Any) -> Iterator[str]:
 
 def _reference(schema: Mapping[str, Any]) -> str | None:
     """Return where a schema refers to, if it does."""
-    found = (schema[word] for word in _REFERENCES if isinstance(schema.get(word), str))
+    found = (schema[word] for word in REFERENCES if isinstance(schema.get(word), str))
     return next(found, None)
-
-
-def _anchored(schema: Any, name: str) -> Any:
-    """Return the part of a schema that has an anchor; an empty schema if none has it."""
-    waiting = [schema]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            if name in [part.get(word) for word in _ANCHORS] or part.get("$id") == f"#{name}":
-                return part
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
-    return {}
 
 
 def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) -> Iterator[str]:

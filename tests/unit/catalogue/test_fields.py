@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fakebus.catalogue.fields import fields, lost_fields, without_field
@@ -53,6 +55,19 @@ def test_a_field_goes_in_every_language_wherever_it_stands(kind: str, path: str)
 def test_a_field_that_is_not_there_is_told_with_the_nearest(kind: str) -> None:
     with pytest.raises(FakebusError, match=r'no field "adress.street"; did you mean "address.st'):
         without_field(parsed(kind), (), "adress.street")
+
+
+@pytest.mark.parametrize("name", ["address.json", "address.json#/$defs/all", "address.json#all"])
+def test_a_field_goes_where_its_schema_is_known_by_an_id_of_its_own(name: str) -> None:
+    kept = {"$anchor": "all", "properties": {"street": {}, "zip": {}}}
+    part = {"$id": "address.json", "$ref": "#/$defs/all", "$defs": {"all": kept}}
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    root = {"properties": {"address": {"$ref": name}}, "$defs": {"address": part}}
+    new = without_field(
+        parsed("JSON", json.dumps({"$schema": draft, **root})), (), "address.street"
+    )
+    assert {each.path for each in fields(new)} == {"address", "address.zip"}
+    assert json.loads(new.canonical)["$defs"]["address"]["$ref"] == "#/$defs/all"
 
 
 def test_a_required_property_is_required_no_more_when_it_goes() -> None:

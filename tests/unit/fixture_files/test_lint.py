@@ -33,7 +33,7 @@ def with_headers(**changes: Any) -> dict[str, Any]:
 
 def found(write_set: WriteSet, *events: object, root: str = "", **files: str) -> list[str]:
     lines = "".join(json.dumps(each) + "\n" for each in events)
-    top = root or "version: 1\ntopics: [{name: t, load: e.ndjson}]\n"
+    top = root or "version: 1\ntopics: [{name: t, partitions: 2, load: e.ndjson}]\n"
     directory = write_set({"fakebus.yaml": top, "e.ndjson": lines, **files})
     return [
         f"{one.rule} {str(one).removeprefix(f'{directory}/')}"
@@ -48,6 +48,23 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         [{"value": 1}, {"value": 1}],
         [
             "duplicate-event e.ndjson:2:1: the event is the same as in DIR/e.ndjson:1; "
+            "remove one, or give them different times"
+        ],
+    ),
+    "times with small letters and leap seconds": (
+        [
+            with_headers(ce_time="2016-12-31t23:59:60z"),
+            with_headers(ce_id="2", ce_time="9999-12-31T23:59:60Z"),
+        ],
+        [
+            'ce-attribute e.ndjson:2:25: ce_time is "9999-12-31T23:59:60Z", which is not a time '
+            'of RFC 3339; write {"$time": "at"}'
+        ],
+    ),
+    "other partitions are no duplicates": (
+        [{"value": 1, "partition": 0}, {"value": 1, "partition": 1}, {"value": 1, "partition": 1}],
+        [
+            "duplicate-event e.ndjson:3:1: the event is the same as in DIR/e.ndjson:2; "
             "remove one, or give them different times"
         ],
     ),

@@ -42,6 +42,45 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "properties": {"size": {"$ref": "#size"}},
         "required": ["size"],
     },
+    "references by ids of parts": {
+        "$id": "https://shop.example/order.json",
+        "$defs": {
+            "size": {
+                "$id": "parts/size.json",
+                "$ref": "#/$defs/unit",
+                "$defs": {"unit": {"$anchor": "unit", "enum": ["cm"]}},
+            },
+            "unit": {"enum": ["not this one"]},
+            "urn": {
+                "$id": "urn:shop:colour",
+                "$ref": "#all",
+                "$defs": {"a": {"$anchor": "all", "const": "red"}},
+            },
+        },
+        "type": "object",
+        "properties": {
+            "by_id": {"$ref": "parts/size.json"},
+            "whole": {"$ref": "https://shop.example/parts/size.json#unit"},
+            "inside": {"$ref": "parts/size.json#/$defs/unit"},
+            "urn": {"$ref": "urn:shop:colour"},
+        },
+        "required": ["by_id", "whole", "inside", "urn"],
+    },
+    "anchors as draft 7 has them, and ids that count for nothing": {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "definitions": {"n": {"$id": "#n", "type": "integer", "maximum": 4}},
+        "type": "object",
+        "properties": {"a": {"$ref": "#n"}, "b": {"$id": "b.json", "$ref": "#/definitions/n"}},
+        "required": ["a", "b"],
+    },
+    "data that looks like schemas": {
+        "type": "object",
+        "properties": {
+            "a": {"const": {"$ref": "#/properties/b", "$id": "x"}},
+            "b": {"type": "null"},
+        },
+        "required": ["a", "b"],
+    },
     "recursive references": {
         "$schema": "https://json-schema.org/draft/2019-09/schema",
         "$recursiveAnchor": True,

@@ -11,6 +11,7 @@ from fakebus.fixture_files.times import (
     parse_duration,
     parse_duration_ns,
     parse_instant,
+    parse_rfc_3339,
     parse_time,
 )
 
@@ -66,6 +67,41 @@ def test_instant_without_offset_is_local_time() -> None:
 
 def test_instant_keeps_milliseconds() -> None:
     assert parse_instant("1970-01-01T00:00:01.234Z", UTC) == 1234
+    assert parse_instant("1970-01-01t00:00:01.234z", UTC) == 1234
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2024-05-01t09:00:00z", "2024-05-01T09:00:00+00:00"),
+        ("2024-05-01T09:00:00.123456789-00:00", "2024-05-01T09:00:00.123456+00:00"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00+00:00"),
+        ("2016-12-31T15:59:60.5-08:00", "2016-12-31T16:00:00-08:00"),
+    ],
+)
+def test_times_of_rfc_3339(text: str, same: str) -> None:
+    assert parse_rfc_3339(text).isoformat() == same
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-05-01T09:00:00",
+        "2024-05-01 09:00:00Z",
+        "20240501T090000Z",
+        "2024-W01-1T09:00:00Z",
+        "2024-05-01T09:00Z",
+        "2024-05-01T09:00:00,5Z",
+        "2024-05-01T09:00:00+0530",
+        "2024-05-01T09:00:61Z",
+        "2024-05-01T09:00:60Z",
+        "2024-05-02T23:59:60Z",
+        "2024-02-30T09:00:00Z",
+    ],
+)
+def test_what_is_no_time_of_rfc_3339(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse_rfc_3339(text)
 
 
 @pytest.mark.parametrize(

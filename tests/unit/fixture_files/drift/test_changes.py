@@ -143,6 +143,16 @@ def json_schema(properties: dict[str, object], *required: str, **more: object) -
             ['"a" is string now, was integer'],
         ),
         (
+            json_schema(
+                {"a": {"$ref": "n.json"}},
+                **{"definitions": {"n": {"$id": "n.json", "type": "integer"}}},
+            ),
+            json_schema(
+                {"a": {"$ref": "#n"}}, **{"definitions": {"n": {"$id": "#n", "type": "string"}}}
+            ),
+            ['"a" is string now, was integer'],
+        ),
+        (
             json_schema({"a": {"type": "array", "items": {"type": "integer"}}}),
             json_schema({"a": {"type": "array", "items": {"type": "number"}}}),
             ['"a[]" is number now, was integer'],
