@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.addresses import Address, http_url, parse_address, parse_kafka_address
+from fakebus.assignments import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.input_files import read_at_most
 from fakebus.wording import json_mistake
@@ -106,17 +107,6 @@ def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
     return tuple(
         None if value == AUTO else parse_address(value, default_port=0) for value in _each(values)
     )
-
-
-def parse_assignments(values: Sequence[str]) -> dict[str, str]:
-    """Return what ``KEY=VALUE`` texts assign; ConfigError for one that is none."""
-    found = {}
-    for value in values:
-        name, equals, setting = value.partition("=")
-        if not equals or not name.strip():
-            raise ConfigError(f"{value!r} is not KEY=VALUE: write a name, = and a value")
-        found[name.strip()] = setting.strip()
-    return found
 
 
 def _number(values: Sequence[str]) -> int:

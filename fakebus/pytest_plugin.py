@@ -262,7 +262,8 @@ def fixture_directories(config: pytest.Config, item: pytest.Item) -> list[Path]:
 @pytest.fixture(scope="session")
 def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     """Settings of the session's bus; override it to change more than the options can."""
-    from fakebus.config import MOST_BROKERS, parse_assignments
+    from fakebus.assignments import parse_assignments
+    from fakebus.config import MOST_BROKERS
     from fakebus.testing.embedded_bus import bus_settings
 
     option = pytestconfig.getoption

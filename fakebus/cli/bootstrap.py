@@ -7,12 +7,13 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from fakebus.addresses import Address
+from fakebus.assignments import parse_assignments
 from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import add_format_argument, add_repeated_argument
 from fakebus.client.bus_http import DEFAULT_URL, BusHttp
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import connect_problem, parse_servers
-from fakebus.config import DEFAULT_BOOTSTRAP_SERVER, command_settings_table, parse_assignments
+from fakebus.config import DEFAULT_BOOTSTRAP_SERVER, command_settings_table
 from fakebus.errors import ConfigError
 from fakebus.input_files import read_text_at_most
 

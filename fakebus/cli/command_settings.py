@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fakebus.addresses import protocol_of
+from fakebus.assignments import parse_assignments
 from fakebus.cli.output import JSON, TEXT
 from fakebus.config import (
     DEFAULT_BOOTSTRAP_SERVER,
@@ -15,7 +16,6 @@ from fakebus.config import (
     environment_layer,
     file_layer,
     given_path,
-    parse_assignments,
 )
 from fakebus.errors import ConfigError
 

@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from fakebus.assignments import parse_assignments
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
@@ -46,7 +47,6 @@ from fakebus.client.groups import (
 )
 from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
 from fakebus.client.positions import POSITION_HELP, Position, parse_position
-from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
 from fakebus.wording import counted

@@ -87,8 +87,25 @@ def command_module(name: str) -> Command:
     return cast(Command, import_module(f"fakebus.cli.{name}"))
 
 
+class _Actions(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Actions of a command; options that may come several times add to those before the action."""
+
+    def __call__(self, parser: Any, namespace: Any, *rest: Any) -> None:
+        """Parse what follows an action's name."""
+        before = {name: given for name, given in vars(namespace).items() if isinstance(given, list)}
+        super().__call__(parser, namespace, *rest)
+        for name, given in before.items():
+            behind = getattr(namespace, name)
+            if behind is not given:
+                setattr(namespace, name, [*given, *behind])
+
+
 class _Parser(argparse.ArgumentParser):
     """Parser of a command line that quotes what it refuses so that it prints."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("action", "parsers", _Actions)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and end with the exit code of wrong usage."""

@@ -35,6 +35,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from fakebus.assignments import parse_pairs
 from fakebus.cli.bootstrap import (
     add_bootstrap_arguments,
     add_registry_argument,
@@ -45,7 +46,6 @@ from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.cli.record_lines import Schemas, WrittenRecord, record_of_event
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.publishing import Publisher
-from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
@@ -89,7 +89,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="each line is KEY, this text, VALUE; a line without it is an error",
     )
     add("--key", metavar="TEXT", help="the key of every record (default: no key)")
-    add_repeated_argument(parser, "--header", "KEY=VALUE", "a header of every record")
+    add_repeated_argument(
+        parser, "--header", "KEY=VALUE", "a header of every record, the same name as often as given"
+    )
     add("--partition", type=int, metavar="N", help="the partition (default: chosen by the key)")
     for part in ("value", "key"):
         add(
@@ -147,12 +149,12 @@ class _Source:
         self._schemas = schemas
         self._key_format = self._format(arguments.key_schema)
         self._value_format = self._format(arguments.value_schema)
-        headers = parse_assignments(arguments.header)
-        for name in headers:
+        headers = parse_pairs(arguments.header)
+        for name, _ in headers:
             if not is_text(name):
                 raise ConfigError(f"the name of the header {name!r} is not UTF-8")
         self._headers: tuple[RecordHeader, ...] = tuple(
-            (name, _bytes(value)) for name, value in headers.items()
+            (name, _bytes(value)) for name, value in headers
         )
         self._key: bytes | None = None
         if arguments.key is not None:

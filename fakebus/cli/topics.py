@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 
+from fakebus.assignments import parse_assignments
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
@@ -34,7 +35,6 @@ from fakebus.client.topics import (
     delete_topics,
     is_set_on_topic,
 )
-from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.wording import counted
 

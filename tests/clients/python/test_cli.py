@@ -184,13 +184,14 @@ def test_lines_keys_and_headers_are_produced_and_tailed(
     file = tmp_path / "lines"
     file.write_bytes(b"a:1\nb:2:3\r\na:\n")
     output = cli.run(
-        "produce", topic, "--file", str(file), "--key-separator", ":", "--header", "h=x=y"
+        *("produce", topic, "--file", str(file), "--key-separator", ":"),
+        *("--header", "h=x=y", "--header", "i=", "--header", "h= z "),
     )
     assert output.startswith(f"3 records to {topic}: partition ")
     found = cli.tail(topic, "--from", "earliest")
     pairs = sorted((record["key"], str(unwrapped(record["value"]))) for record in found)
     assert pairs == [("a", ""), ("a", "1"), ("b", "2:3")]
-    assert all(record["headers"] == [["h", "x=y"]] for record in found)
+    assert all(record["headers"] == [["h", "x=y"], ["i", ""], ["h", " z "]] for record in found)
     assert len({record["partition"] for record in found if record["key"] == "a"}) == 1
 
 

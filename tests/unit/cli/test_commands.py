@@ -289,6 +289,20 @@ def test_a_path_or_name_that_no_system_takes_is_told(
     assert r"'\udcff' is not UTF-8" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["faults", "list"], ["brokers", "stop", "2"], ["snapshot", "save", "x"]]
+)
+def test_what_may_be_given_several_times_adds_to_what_stands_in_front_of_an_action(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *action = words
+    # Each of the two is found to be none.
+    for first, last in (("wrong", "a=b"), ("a=b", "wrong")):
+        given = ["--client-config", first, *action, "--client-config", last]
+        assert run([command, "--bootstrap-server", "127.0.0.1:1", *given]) == 2
+        assert "'wrong' is not KEY=VALUE" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["faults", "list"], ["brokers", "stop", "2"], ["snapshot"]])
 @pytest.mark.parametrize("is_behind", [False, True])
 def test_where_a_bus_is_may_be_said_in_front_of_an_action_and_behind_it(
