@@ -13,12 +13,14 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from fakebus.app import BusThread
+from fakebus.redis.commands import _COMMANDS as COMMANDS
 from tests.unit.redis.conftest import blocked_reads
 
 REAL = os.environ.get("FAKEBUS_TEST_REDIS")
@@ -87,6 +89,30 @@ def play(side: Side, conversation: str) -> None:
         answer = side.ask(request)
         if arrow:
             assert answer == ast.literal_eval(expected), request
+
+
+NOT_AS_REDIS = {"AUTH", "COMMAND"}
+"""A bus has no password, and takes any; it has fewer commands."""
+NEWER = {"CLIENT NO-TOUCH", "CLIENT SETINFO"}
+"""Those that Redis 7.0 does not know yet."""
+
+
+def test_every_command_is_in_a_conversation() -> None:
+    said = Path(__file__).read_text()
+    held = {name for name in COMMANDS if re.search(rf"\n *{name} |[(\"{{]{name}[\" ]", said)}
+    assert held - NOT_AS_REDIS - NEWER == set(COMMANDS) - NOT_AS_REDIS - NEWER
+
+
+def test_what_a_connection_asks_about_itself_and_its_keys(side: Side) -> None:
+    play(side, "TYPE q => 'none'\nXADD q * v 1\nTYPE q => 'stream'")
+    assert side.ask("CLIENT ID") > 0
+    play(side, "CLIENT NO-EVICT ON => 'OK'")
+    own = side.client.connection_pool.get_connection()
+    own.send_command("QUIT")
+    assert own.read_response() == b"OK"
+    with pytest.raises(redis.ConnectionError):
+        own.read_response()
+    side.client.connection_pool.release(own)
 
 
 ONE = """
