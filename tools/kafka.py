@@ -63,9 +63,10 @@ SETTINGS = {
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "1",
     "transaction.state.log.replication.factor": "1",
-    # After a crash the old registration must expire before the node is let in again.
+    # After a crash the old registration must expire before the node is let in again; but a broker
+    # that a busy machine delays so long has no leaders for a while, and those have other epochs.
     "broker.heartbeat.interval.ms": "300",
-    "broker.session.timeout.ms": "1500",
+    "broker.session.timeout.ms": "6000",
     # The default of 128 MiB is allocated at once, used or not.
     "log.cleaner.dedupe.buffer.size": "4194304",
 }

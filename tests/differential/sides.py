@@ -26,7 +26,7 @@ from fakebus.protocol.messages import (
     MetadataRequestTopic,
 )
 from fakebus.protocol.struct_classes import Struct
-from fakebus.records.batch import HEADER_SIZE, parse_header
+from fakebus.records.batch import CONTROL_BIT, HEADER_SIZE, parse_header
 from fakebus.types import ZERO_UUID
 from tests.wire.client import RawClient
 
@@ -229,7 +229,13 @@ class Side:
             del shown["crc"]
             if header.attributes & 8:
                 shown["max_timestamp"] = "now"
-            batches.append((shown, data[HEADER_SIZE : header.size]))
+            records: Any = data[HEADER_SIZE : header.size]
+            if header.attributes & CONTROL_BIT:
+                # The epoch of the coordinator, before the count of headers, is the higher the more
+                # often Kafka's broker was late with its heartbeats.
+                epoch = "epoch of the coordinator", records[-5:-1]
+                records = records[:-5], self._name(epoch, epoch[0])
+            batches.append((shown, records))
             data = data[header.size :]
         return batches
 
