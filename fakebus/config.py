@@ -104,9 +104,17 @@ def _addresses(
 
 
 def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
-    return tuple(
-        None if value == AUTO else parse_address(value, default_port=0) for value in _each(values)
-    )
+    return tuple(None if value == AUTO else _advertised_address(value) for value in _each(values))
+
+
+def _advertised_address(text: str) -> Address:
+    address = parse_address(text, default_port=0)
+    if not address.host.strip("0:."):
+        raise ConfigError(
+            f"{text!r} stands for all addresses of a machine, and no client can connect to that: "
+            "write the name that clients reach the bus by, or auto"
+        )
+    return address
 
 
 def _number(values: Sequence[str]) -> int:

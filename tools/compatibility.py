@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +54,8 @@ INTRODUCTION = """\
 
 Every API that a broker of Apache Kafka 4.3 advertises, with the versions that it and fakebus
 serve, and the clients that our tests have seen send it: in which version, and in which target of
-`make`. Frame by frame, most APIs are compared with Kafka in every version besides
-(`make test-kafka`, [referee](../referee.md)). What *skipped* means for a client stands in
+`make`. Frame by frame, all that are served are compared with Kafka besides (`make test-kafka`,
+[referee](../referee.md)). What *skipped* means for a client stands in
 [skipped](../skipped.md).
 
 Handlers and list are held together by a test; `make compatibility` runs the tests with clients
@@ -85,6 +87,18 @@ def kafkas_apis() -> list[Api]:
         Api(int(key), name, int(oldest), int(newest))
         for key, name, oldest, newest in (row for row in rows if row[0] != "#")
     ]
+
+
+@cache
+def compared_apis() -> frozenset[str]:
+    """Return the APIs that a scenario of its own asks of fakebus and of Kafka."""
+    texts = (
+        path.read_text(encoding="utf-8")
+        for path in (CHECKOUT / "tests" / "differential").glob("*.py")
+        # What is asked of all APIs there asks for nothing.
+        if path.name != "test_wire_every_api.py"
+    )
+    return frozenset(name for text in texts for name in re.findall(r"ApiKey\.([A-Z_]+)", text))
 
 
 def client_of(software: str, client_id: str) -> str | None:
@@ -153,7 +167,8 @@ def page() -> str:
         if served is None:
             status = "skipped"
         elif ours == theirs:
-            status = "served" if seen[api.name] else "served; compared by frames"
+            compared = "compared by frames" if api.name in compared_apis() else "tried by none"
+            status = "served" if seen[api.name] else f"served; {compared}"
         else:
             status = "served in part"
         clients = "; ".join(

@@ -151,6 +151,8 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({"redis": ["6379"]}, {}, None, "6379' is a port alone"),
         ({"kafka": ["a:1,b:2,x:y"]}, {}, None, "flag --kafka: 'x:y'"),
         ({"kafka": ["a:1", "b:2", "c:3"], "advertise": ["a:1", "b:2"]}, {}, None, "one for each"),
+        ({"advertise": ["0.0.0.0:9092"]}, {}, None, "all addresses of a machine.*or auto"),
+        ({"advertise": ["[::]:9092"]}, {}, None, "all addresses of a machine"),
     ],
 )
 def test_a_bad_setting_says_where_it_came_from(

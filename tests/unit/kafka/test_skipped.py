@@ -10,6 +10,7 @@ import pytest
 
 from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
+from tools import compatibility
 
 CHECKOUT = Path(__file__).parents[3]
 SKIPPED = CHECKOUT / "docs" / "skipped.md"
@@ -51,6 +52,10 @@ def test_an_api_of_kafkas_is_served_or_listed_as_skipped(key: int, rows: dict[st
 def test_what_is_served_is_served_in_all_versions_of_kafkas() -> None:
     # Version 6 of InitProducerId is for two-phase commit, which Kafka does not advertise yet.
     assert {key: versions for key, versions in OURS.items() if versions != KAFKAS_APIS[key]} == {}
+
+
+def test_each_api_that_is_served_is_asked_of_kafka_too() -> None:
+    assert {key.name for key in SERVED} - compatibility.compared_apis() == set()
 
 
 def test_the_page_of_compatibility_is_current() -> None:
