@@ -110,18 +110,21 @@ class Member:
     def _hear(self, line: str) -> None:
         verb, *numbers = line.split()
         with self.group.lock:
-            if self.alive:
+            # What it has read it may have committed, even if it is heard only after its end.
+            if self.alive or verb == "seen":
                 self.group.hear(self, verb, [int(number) for number in numbers])
         if verb in ("gain", "lose", "lost"):
             self._process.say("heard")
 
-    def _gone(self) -> None:
+    def _gone(self, status: int | None = None) -> None:
         with self.group.lock:
             self.alive = False
             self.owned.clear()
+            if status is not None:
+                self.group.died.append(f"{self.protocol} {self.instance_id}: {status}")
 
     def kill(self) -> None:
-        """End it; from now on it owns nothing, and nothing that it has said before counts."""
+        """End it; from now on it owns nothing, whatever it has said before."""
         self._gone()
         self._process.kill()
 
@@ -139,6 +142,8 @@ class Group:
         self.name = f"crashes-{uuid.uuid4().hex[:8]}"
         self.lock = threading.Lock()
         self.steps: list[str] = []
+        self.died: list[str] = []
+        """Members that have ended by themselves, and how."""
         self._chosen = random.Random(seed)
         self._members: list[Member] = []
         self._seen: set[tuple[int, int]] = set()
@@ -173,7 +178,10 @@ class Group:
 
     def _told(self) -> object:
         owned = [(each.protocol, each.instance_id, each.owned) for each in self._alive()]
-        return self.steps, owned
+        return self.steps, owned, self.died, self._missing()[:20]
+
+    def _missing(self) -> list[tuple[int, int]]:
+        return sorted(self._load.stored - self._seen)
 
     def _alive(self) -> list[Member]:
         with self.lock:
@@ -181,6 +189,7 @@ class Group:
             return list(self._members)
 
     def _owns_everything(self) -> bool:
+        assert self.died == [], self._told()
         owned = [number for each in self._alive() for number in each.owned]
         return sorted(owned) == list(range(PARTITIONS))
 
@@ -230,11 +239,12 @@ class Group:
             self._load.stop()
             self._join("consumer", None)
             self._wait("an owner of everything", self._owns_everything)
-            self._wait("a reader of everything", lambda: self._load.stored <= self._seen)
+            self._wait("a reader of everything", lambda: not self._missing())
         finally:
             self._load.stop()
             for each in self._alive():
                 each.kill()
+        assert self.died == [], self.steps
         twice = [(n, one.protocol, other.protocol) for n, one, other in self._twice]
         assert twice == [], (twice, self.steps)
         return len(self._seen)

@@ -23,7 +23,8 @@ class Process:
         module: the module.
         words: its arguments.
         hear: called with each whole line.
-        ended: called when there will be no more.
+        ended: called when there will be no more, with the exit status or, negative, the signal of
+            one that has crashed by itself; None of one that was killed, or has left as it was to.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Process:
         module: str,
         words: Sequence[str],
         hear: Callable[[str], None],
-        ended: Callable[[], None],
+        ended: Callable[[int | None], None],
     ) -> None:
+        self._killed = self._leaves = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *words],
             stdin=subprocess.PIPE,
@@ -51,7 +53,8 @@ class Process:
             # Who is killed may leave a part of one.
             if line.endswith("\n"):
                 self._hear(line)
-        self._ended()
+        status = self._process.wait()
+        self._ended(None if self._killed or (self._leaves and not status) else status)
 
     def say(self, word: str) -> None:
         """Say something to it; one that was killed does not hear it."""
@@ -61,11 +64,13 @@ class Process:
 
     def leave(self) -> None:
         """Tell it to leave, and wait until it has."""
+        self._leaves = True
         self.say("leave")
         self._wait()
 
     def kill(self) -> None:
         """End it at once."""
+        self._killed = True
         self._process.kill()
         self._wait()
 

@@ -98,8 +98,10 @@ class Consumer:
                 if verb == "done":
                     self._group.accepted.append(place)
 
-    def _gone(self) -> None:
+    def _gone(self, status: int | None) -> None:
         with self._group.lock:
+            if status is not None:
+                self._group.died.append(status)
             # What it has sent last may have been taken in.
             self._group.perhaps |= self._sent
 
@@ -117,6 +119,8 @@ class ShareGroup:
         self.name = f"shares-{uuid.uuid4().hex[:8]}"
         self.lock = threading.Lock()
         self.steps: list[str] = []
+        self.died: list[int] = []
+        """How consumers have ended by themselves."""
         self.accepted: list[Place] = []
         self.perhaps: set[Place] = set()
         self.aborted: list[Place] = []
@@ -179,6 +183,7 @@ class ShareGroup:
         wait(what, condition, lambda: (self.steps, sorted(self._committed - self._known())))
 
     def _known(self) -> set[Place]:
+        assert self.died == [], self.steps
         with self.lock:
             return set(self.accepted) | self.perhaps
 

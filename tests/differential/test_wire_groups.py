@@ -351,6 +351,31 @@ def test_several_leave_at_once(sides: Sides, version: int) -> None:
     sides.compare(scenario)
 
 
+@pytest.mark.parametrize("static_leaves_first", [False, True])
+def test_who_has_left_a_moment_ago_leaves_once_more(
+    sides: Sides, static_leaves_first: bool
+) -> None:
+    def scenario(side: Side) -> Any:
+        group = new_group(side)
+        leader = Member(side, group, 5)
+        static = Member(side, group, 5, group_instance_id="static")
+        with closing(leader, static):
+            leader.enter()
+            static.send_join()
+            wait_for_rebalance(leader)
+            leader.send_join()
+            gather(leader, static)
+            share_out(leader, static)
+            first = static if static_leaves_first else leader
+            return [
+                leader.leave((first.member_id, None), (leader.member_id, "static"), ("", "static")),
+                leader.leave((leader.member_id, None), (static.member_id, "static")),
+                describe(side, group),
+            ]
+
+    sides.compare(scenario)
+
+
 @pytest.mark.parametrize("version", range(7))
 def test_groups_are_described(sides: Sides, version: int) -> None:
     def scenario(side: Side) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
@@ -84,11 +84,7 @@ class ClassicCoordinator:
             if member_id == UNKNOWN_MEMBER_ID:
                 # An administrator knows the instance id only (KIP-345).
                 member_id = group.static_members.get(member.group_instance_id or "", "")
-            error = ErrorCode.NONE
-            if member_id not in group.pending_members:
-                error = group.check_member(member_id, member.group_instance_id)
-            if member_id in gone:
-                error = ErrorCode.UNKNOWN_MEMBER_ID
+            error = _leave_error(group, member_id, member.group_instance_id, gone)
             if error is ErrorCode.NONE:
                 gone[member_id] = None
             errors.append(error)
@@ -142,3 +138,15 @@ class ClassicCoordinator:
         ]
         if gone:
             self.remove(group, gone, "its connection was closed")
+
+
+def _leave_error(
+    group: ClassicGroup, member_id: str, group_instance_id: str | None, gone: Container[str]
+) -> ErrorCode:
+    """Return why a member does not leave: as if those before it in the request had left."""
+    if member_id in group.pending_members and member_id not in gone:
+        return ErrorCode.NONE
+    if group.static_members.get(group_instance_id or "") in gone:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    error = group.check_member(member_id, group_instance_id)
+    return ErrorCode.UNKNOWN_MEMBER_ID if not error.code and member_id in gone else error

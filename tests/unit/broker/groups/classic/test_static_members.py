@@ -162,6 +162,18 @@ async def test_administrator_removes_a_member_by_its_instance(bench: Bench) -> N
     assert bench.heartbeat(leader) is ErrorCode.REBALANCE_IN_PROGRESS
 
 
+async def test_who_has_left_with_the_same_request_is_not_known_and_others_are_still_fenced(
+    bench: Bench,
+) -> None:
+    leader, follower = await stable_statics(bench)
+    leaving = [(leader.member_id, None), (leader.member_id, "i1"), (follower.member_id, "i0")]
+    assert await bench.leave(*(LeavingMember(*each) for each in leaving)) == [
+        ErrorCode.NONE,
+        ErrorCode.FENCED_INSTANCE_ID,
+        ErrorCode.UNKNOWN_MEMBER_ID,
+    ]
+
+
 async def test_static_member_that_stays_away_is_removed_after_its_session_timeout(
     bench: Bench,
 ) -> None:
