@@ -26,6 +26,10 @@ JSON = "json"
 Cell = str | int | None
 _WIDTH = 92
 _MOST_INDENTED = 9
+_LEAST_NAME = 12
+"""Letters of a name that are shown before other columns are left out."""
+_FRAME = 3
+"""What a column of a box takes besides its letters."""
 
 
 def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
@@ -183,7 +187,7 @@ def _print_plain(
     if title:
         print_lines(title)
     lines = [[column.upper() for column in columns], *rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    widths = _widths(lines[0], rows)
     for line in lines:
         cells = (
             cell.rjust(width) if flush else cell.ljust(width)
@@ -206,12 +210,21 @@ def _print_boxed(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if is_cropped:
+        kept = _fitting(columns, rows, console.width)
+        columns, right = [columns[at] for at in kept], [right[at] for at in kept]
+        rows = [[row[at] for at in kept] for row in rows]
+    # Of a name a part tells something, of a number none does.
+    others = sum(width + _FRAME for width in _widths(columns, rows)[1:])
+    most = max(console.width - others - _FRAME - 1, 1)
     table = Table(
         box=box.ROUNDED, title=Text(printable(title)) if title else None, title_justify="left"
     )
-    for column, flush in zip(columns, right, strict=True):
+    for at, (column, flush) in enumerate(zip(columns, right, strict=True)):
         table.add_column(
             column,
+            max_width=None if at or not is_cropped else most,
             justify="right" if flush else "left",
             overflow="ellipsis" if is_cropped else "fold",
             no_wrap=is_cropped,
@@ -220,4 +233,24 @@ def _print_boxed(
         # As Text, so that square brackets in a value are not taken for markup.
         table.add_row(*map(Text, row))
     with hidden():
-        Console().print(table)
+        console.print(table)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(line[at]) for line in (columns, *rows)) for at in range(len(columns))]
+
+
+def _fitting(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return which columns fit beside each other in so many letters.
+
+    The first one, which may be cut, stays; of the others the last but one is what matters most.
+    """
+    widths = _widths(columns, rows)
+    widths[0] = min(widths[0], _LEAST_NAME)
+    kept = list(range(len(columns)))
+    order = [*kept[1:-2], *kept[-1:], *kept[-2:-1]] if kept[2:] else kept[1:]
+    for at in order:
+        if sum(widths[each] + _FRAME for each in kept) + 1 <= width:
+            break
+        kept.remove(at)
+    return kept

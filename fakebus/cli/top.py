@@ -35,12 +35,16 @@ from fakebus.client.connection import ClientError
 from fakebus.cluster.interface import Cluster, GroupSummary, is_internal_topic
 from fakebus.cluster.patience import answer_of
 from fakebus.errors import ConfigError
+from fakebus.escaping import printable
 from fakebus.real_time import monotonic
 from fakebus.wording import counted
 
 _SHORTEST_S = 0.1
 _FRAME_LINES = 5
 """What a table takes besides its rows."""
+_LEAST_ROWS = 2
+_FAULTS_SHARE = 5
+"""Of so many lines faults take one at most."""
 _TOPIC = ("topic", "partitions", "records", "per second")
 _GROUP = ("group", "state", "members", "lag", "per second")
 
@@ -181,6 +185,8 @@ def _print(found: Change, form: str | None) -> None:
         print_json({"topics": topics, "groups": groups, "faults": found.faults})
         return
     _print_tables(found, len(found.topics), len(found.groups))
+    for fault in found.faults or ():
+        print_lines(f"on purpose: {fault['description']}")
 
 
 def _lines() -> int:
@@ -193,19 +199,38 @@ def _lines() -> int:
 
 def _draw(name: str, found: Change, lines: int, problem: str) -> None:
     """Print as much as a screen holds, in halves if both tables are long."""
-    others = len(found.faults or ()) + _FRAME_LINES * bool(problem)
-    room = max(lines - 2 * _FRAME_LINES - others - 2, 2)
+    width = shutil.get_terminal_size().columns
+    faults = [f"on purpose: {each['description']}" for each in found.faults or ()]
+    most = max(1, lines // _FAULTS_SHARE)
+    if len(faults) > most:
+        faults[most - 1 :] = [f"and {counted(len(faults) - most + 1, 'more fault')} on purpose"]
+    others = len(faults) + _FRAME_LINES * bool(problem)
+    room = lines - 2 * _FRAME_LINES - others - 2
     topics = min(len(found.topics), max(room // 2, room - len(found.groups)))
-    print_lines(f"{name}: {counted(len(found.topics), 'topic')}")
+    groups = room - topics
+    if room < _LEAST_ROWS:
+        # There is room for one of them: the one that tells of what waits, if anything does.
+        room += _FRAME_LINES
+        if room < 1:
+            room, faults = 1, []
+        waits = any(lag for _, _, _, lag, _ in found.groups)
+        topics, groups = (0, room) if waits else (room, 0)
+    print_lines(_line(f"{name}: {counted(len(found.topics), 'topic')}", width))
     if problem:
         print_table(("what is below is not told any more",), [[problem]], is_cropped=True)
-    _print_tables(found, topics, room - topics)
+    _print_tables(found, topics, groups)
+    print_lines(*(_line(each, width) for each in faults))
+
+
+def _line(text: str, width: int) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
 def _print_tables(found: Change, topics: int, groups: int) -> None:
     rows: list[list[Cell]] = [[*row[:3], f"{row[3]:g}"] for row in found.topics[:topics]]
-    print_table(_TOPIC, rows, is_cropped=True)
+    if topics or not groups:
+        print_table(_TOPIC, rows, is_cropped=True)
     rows = [[*row[:4], None if row[4] is None else f"{row[4]:+g}"] for row in found.groups[:groups]]
-    print_table(_GROUP, rows, is_cropped=True)
-    for fault in found.faults or ():
-        print_lines(f"on purpose: {fault['description']}")
+    if groups or not topics:
+        print_table(_GROUP, rows, is_cropped=True)

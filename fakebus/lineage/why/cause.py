@@ -69,6 +69,8 @@ def look_command(topic: str, partition: int, offset: int) -> str:
 
 def ago(ms: int) -> str:
     """Return how long something is ago, or lasts, roughly."""
+    if ms < 1000:
+        return f"{ms} ms"
     for limit_s, size_s, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if ms < limit_s * 1000:
             return f"{ms // (size_s * 1000)} {unit}"

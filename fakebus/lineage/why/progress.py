@@ -101,7 +101,7 @@ def silence(
 def _is_silent(view: GroupView, part: Progress) -> bool:
     if not view.sees_fetches or not view.is_stable or part.member is None or not part.waiting:
         return False
-    if moves(view, part):
+    if moves(view, part) and not part.member.program.is_gone:
         return False
     stream = part.stream
     if stream is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fakebus.cli import top
@@ -57,6 +59,39 @@ def test_a_screen_holds_both_tables_and_what_is_switched_on(
         "WHAT IS BELOW IS NOT TOLD ANY MORE",
         "no\\x1b answer",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "width", "shown", "hidden"),
+    [
+        (8, 80, ("group-with-a-long-name", "1500", "-1.5"), "topic-with"),
+        (8, 20, ("group-with-a",), "1500"),
+        (18, 28, ("topic-with", "20000", "group-with", "1500"), "Stable"),
+        (12, 40, ("no answer", "1500"), "topic-with"),
+        (24, 50, ("topic-with", "12.5", "and 2 more faults on purpose"), "Stable"),
+    ],
+)
+def test_a_small_window_shows_what_matters_most_and_whole_numbers(
+    lines: int,
+    width: int,
+    shown: tuple[str, ...],
+    hidden: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    topics = [(f"topic-with-a-long-name-{number}", 3, 20_000, 12.5) for number in range(9)]
+    groups = [(f"group-with-a-long-name-{number}", "Stable", 2, 1500, -1.5) for number in range(9)]
+    faults = [{"description": f"fetches wait, by fault {number}"} for number in range(5)]
+    problem = "no answer" if lines == 12 else ""
+    top._draw("here", Change(topics=topics, groups=groups, faults=faults), lines, problem)
+    told = re.sub(r"\x1b\[\d+m", "", capsys.readouterr().out)
+    # The line that the cursor stands in is one of the window's too.
+    assert told.count("\n") < lines
+    assert max(map(len, told.splitlines())) <= width
+    assert [each for each in shown if each not in told] == []
+    assert hidden not in told
 
 
 def test_the_terminal_is_given_back_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
