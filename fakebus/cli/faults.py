@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from fakebus.broker.faults import LARGEST
 from fakebus.cli.bootstrap import add_common_arguments, bus_of
 from fakebus.cli.output import (
     JSON,
@@ -30,6 +31,7 @@ from fakebus.cli.output import (
     print_lines,
     print_table,
 )
+from fakebus.errors import ConfigError
 
 _FEATURE = "fakebus faults"
 _FLAGS = {
@@ -156,6 +158,9 @@ def _add(arguments: argparse.Namespace) -> int:
         "probability": arguments.probability,
         "for_s": arguments.for_s,
     }
+    for flag in ("delay_s", "throttle_s", "partition", "times", "for_s"):
+        if wanted[flag] is not None and not wanted[flag] <= LARGEST:
+            raise ConfigError(f"--{flag.removesuffix('_s')} is at most {LARGEST}")
     given = {name: value for name, value in wanted.items() if value is not None}
     added = _ask(arguments, "POST", body=given)
     if arguments.format == JSON:

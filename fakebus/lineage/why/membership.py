@@ -65,7 +65,11 @@ def no_member(view: GroupView) -> Iterator[Cause]:
                 "; it is still connected: it has not called poll() for longer than its "
                 "max.poll.interval.ms, or has unsubscribed"
             )
-        if gone.verb == "expelled" or is_still_there or "poll" in gone.detail:
+        was_killed = gone.verb == "expelled" and gone.program.is_gone and "poll" not in gone.detail
+        if was_killed:
+            text += "; its connection is closed: it may have been killed, or have crashed"
+            remedy += "; look for the error that its log ends with"
+        elif gone.verb == "expelled" or is_still_there or "poll" in gone.detail:
             remedy += (
                 "; if it hangs in its own code, let it call poll() more often, or give it more "
                 "time: max.poll.interval.ms"

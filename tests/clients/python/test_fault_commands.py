@@ -117,6 +117,8 @@ def test_an_answer_comes_late_and_the_fault_ends_by_itself(bus: FakeBus, ask: As
         ),
         (["--delay", "1", "--times", "0"], "from 1 on"),
         (["--delay", "-1"], "a delay is 0 to"),
+        (["--delay", "nan"], "--delay is at most 1000000000"),
+        (["--delay", "1", "--for", "1e12"], "--for is at most 1000000000"),
     ],
 )
 def test_what_cannot_happen_is_refused_with_words(

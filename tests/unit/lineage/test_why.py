@@ -150,6 +150,14 @@ def causes_of(**changes: Any) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_member_that_was_killed_is_not_told_to_poll() -> None:
+    program = Program(client_id="billing", is_gone=True)
+    gone = GroupEvent(NOW_MS, "expelled", "m-1", "its session timed out", program)
+    [cause] = causes_of(state="Empty", partitions=[progress(member=None)], events=[gone])
+    assert "it may have been killed, or have crashed" in cause["text"]
+    assert "poll()" not in cause["remedy"]
+
+
 @pytest.mark.parametrize("verb", ["left", "expelled"])
 @pytest.mark.parametrize("reason", ["it left", "it left: poll timeout has expired"])
 def test_who_does_not_poll_is_told_to(verb: str, reason: str) -> None:

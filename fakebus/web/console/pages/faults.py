@@ -23,6 +23,14 @@ EFFECTS = {
 }
 _FLAGS = ("corrupt", "duplicate", "storage_full")
 _NUMBERS = {"delay_s": float, "partition": int, "times": int, "percent": float, "for_s": float}
+LABELS = {
+    "delay_s": "By seconds",
+    "partition": "Only partition",
+    "times": "At most so often",
+    "percent": "How likely, in %",
+    "for_s": "For seconds",
+}
+"""What the form calls its numbers, also where one of them is wrong."""
 
 
 def _faults(call: Call) -> Faults:
@@ -46,6 +54,7 @@ def _page(call: Call, form: Fields, problem: str = "") -> Page:
             "form": form,
             "problem": problem,
             "effects": EFFECTS,
+            "labels": LABELS,
             "apis": faults.names,
             "errors": sorted(each.name for each in ErrorCode if each is not ErrorCode.NONE),
             "topics": sorted(topic.name for topic in broker.topics)[:500],
@@ -67,6 +76,7 @@ async def add(call: Call) -> Page | Redirect:
 def _wanted(form: Fields) -> dict[str, Any]:
     """Return what a form says, as faults are added; ValueError for what is no number."""
     effect = form.text("effect")
+    _check_effect(form, effect)
     wanted: dict[str, Any] = {
         name: form.text(name) or None for name in ("api", "topic", "group", "client_id")
     }
@@ -83,13 +93,23 @@ def _wanted(form: Fields) -> dict[str, Any]:
             try:
                 number = kind(text[:20])
             except ValueError:
-                raise ValueError(f"{name} has to be a number, not {text[:80]!r}") from None
+                told = "a whole number" if kind is int else "a number"
+                raise ValueError(
+                    f"{LABELS[name]}: this has to be {told}, not {text[:80]!r}"
+                ) from None
             if not abs(number) <= LARGEST:
-                raise ValueError(f"{name} is at most {LARGEST}")
+                raise ValueError(f"{LABELS[name]}: this is at most {LARGEST}")
             wanted["throttle_s" if (name, effect) == ("delay_s", "throttle") else name] = number
     if "percent" in wanted:
         wanted["probability"] = wanted.pop("percent") / 100
     return wanted
+
+
+def _check_effect(form: Fields, effect: str) -> None:
+    if effect not in EFFECTS:
+        raise ValueError("choose what happens to requests")
+    if effect in ("delay", "throttle") and not form.text("delay_s"):
+        raise ValueError(f"{LABELS['delay_s']}: say by how many seconds requests {EFFECTS[effect]}")
 
 
 async def remove(call: Call) -> Redirect:

@@ -70,15 +70,17 @@ def test_all_faults_are_ended_at_once(bus: FakeBus, browser: Browser) -> None:
     [
         ({"effect": "error", "error": "NOPE", "api": "Produce"}, "Kafka has no error 'NOPE'"),
         ({"effect": "error", "error": "NOT_CONTROLLER"}, "an error needs the api"),
-        ({"effect": "delay"}, "say what happens by one of"),
-        ({"effect": "delay", "delay_s": "soon"}, "delay_s has to be a number, not 'soon'"),
-        ({"effect": "delay", "delay_s": "nan"}, "delay_s is at most"),
+        ({"effect": "delay"}, "By seconds: say by how many seconds requests come later"),
+        ({"effect": "throttle"}, "By seconds: say by how many seconds requests are throttled"),
+        ({"effect": "delay", "delay_s": "soon"}, "By seconds: this has to be a number, not 'soon'"),
+        ({"effect": "delay", "delay_s": "nan"}, "By seconds: this is at most"),
+        ({"effect": "after", "times": "1.5"}, "At most so often: this has to be a whole number"),
         ({"effect": "after", "times": "0"}, "say from 1 on how often"),
-        ({"effect": "after", "for_s": "inf"}, "for_s is at most"),
+        ({"effect": "after", "for_s": "inf"}, "For seconds: this is at most"),
         ({"effect": "after", "percent": "0"}, "a probability is above 0 and up to 1"),
         ({"effect": "after", "percent": "100.5"}, "a probability is above 0 and up to 1"),
         ({"effect": "after", "api": "<script>"}, "no request is called '<script>' here"),
-        ({"effect": "x"}, "say what happens by one of"),
+        ({"effect": "x"}, "choose what happens to requests"),
     ],
 )
 def test_a_form_that_makes_no_sense_comes_back_with_what_is_wrong(
@@ -105,4 +107,4 @@ def test_the_largest_number_is_still_one(bus: FakeBus, browser: Browser) -> None
     assert page.status == 200, page.text
     assert len(bus.broker.faults.in_force()) == 1
     page = switch_on(browser, effect="after", for_s=str(LARGEST + 1))
-    assert (page.status, "for_s is at most" in page.text) == (400, True)
+    assert (page.status, "For seconds: this is at most" in page.text) == (400, True)
