@@ -224,8 +224,13 @@ class SavedSnapshots:
         async with self._changing:
             saved = self.get(name)
             await self._storage.set_meta(_RESTORING, name)
-            await self._snapshots.roll_back(saved.snapshot)
-            await self._store(name, saved.taken_at_ms, saved.snapshot)
+            try:
+                await self._snapshots.roll_back(saved.snapshot)
+                await self._store(name, saved.taken_at_ms, saved.snapshot)
+            except Exception:
+                # What clients write from now on must outlive a restart, which would go back again.
+                self._storage.forget_meta_soon(_RESTORING)
+                raise
             # Only now nothing needs any more what it was before.
             self._snapshots.forget()
             return self._saved[name]

@@ -43,10 +43,7 @@ ANY_NUMBER = 1 << 62
 """Where a number of batches is not limited."""
 
 ABORT_FLAG = 1 << 16
-"""Beside a batch's own attributes: it is the marker of an aborted transaction.
-
-So those are found without a look at any bytes.
-"""
+"""Beside a batch's own attributes: marks an aborted transaction, so that no bytes are looked at."""
 
 
 class StoredBatch(NamedTuple):
@@ -351,6 +348,9 @@ class MetaStore(Protocol):
         self, values: Mapping[str, str | None], undo: Undo | None = None
     ) -> asyncio.Future[None]:
         """Enqueue: keep or forget several values, as one write."""
+
+    def forget_meta_soon(self, key: str) -> None:
+        """Forget a value at once, and in the file with the next write that is stored."""
 
     def meta_keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, sorted."""

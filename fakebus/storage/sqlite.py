@@ -149,6 +149,7 @@ class SqliteStorage:
         self.get_meta = meta.get_meta
         self.set_meta, self.write_meta = meta.set_meta, meta.write_meta
         self.set_all_meta = meta.set_all_meta
+        self.forget_meta_soon = meta.forget_meta_soon
         self.meta_keys = meta.meta_keys
         self.lineage = SqliteLineage(writer, reader_connection)
 

@@ -56,6 +56,12 @@ class SqliteMeta:
             _put(self._values, key, value)
         return future
 
+    def forget_meta_soon(self, key: str) -> None:
+        """Forget a value at once, and in the file with the next write that is stored."""
+        self._writer.owe(_set_meta, key, None)
+        for values in (self._values, self._stored):
+            values.pop(key, None)
+
     def _done(self, values: Mapping[str, str | None], failure: BaseException | None) -> None:
         for key, value in values.items():
             if failure is None:

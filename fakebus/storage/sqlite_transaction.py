@@ -279,6 +279,11 @@ class Transaction:
         self._rows: list[tuple[Any, ...]] = []
         # By log id: running_max_timestamp and cumulative_bytes of the last row.
         self._totals: dict[int, tuple[int, int]] = {}
+        self._owed: list[tuple[Any, ...]] = []
+
+    def owe(self, operation: Operation, *arguments: Any) -> None:
+        """Run an operation with the next writes that are committed, whichever these are."""
+        self._owed.append((operation, arguments))
 
     def run(self, writes: Iterable[tuple[Any, ...]]) -> None:
         """Run the operations of writes and commit, or undo them all and raise what went wrong.
@@ -292,9 +297,11 @@ class Transaction:
         files = self.files
         if files is not None and (now_s := monotonic()) >= files.look_due_s:
             files.look(now_s)
+        # Another thread may add to it meanwhile.
+        owed = tuple(self._owed)
         self._cursor.execute("BEGIN IMMEDIATE")
         try:
-            for operation, arguments, *_ in writes:
+            for operation, arguments, *_ in (*owed, *writes) if owed else writes:
                 operation(self, *arguments)
             if self._rows:
                 self._cursor.executemany(INSERT_BATCH, self._rows)
@@ -307,6 +314,8 @@ class Transaction:
             if self._connection.in_transaction:
                 self._cursor.execute("ROLLBACK")
             raise
+        if owed:
+            del self._owed[: len(owed)]
 
     def append(self, log_id: int, batches: Sequence[StoredBatch]) -> None:
         """Insert batches at the end of a log."""

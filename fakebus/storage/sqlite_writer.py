@@ -255,6 +255,10 @@ class GroupCommitWriter:
 
         return enqueue
 
+    def owe(self, operation: Operation, *arguments: Any) -> None:
+        """Run an operation with the next writes that are committed, whichever these are."""
+        self._transaction.owe(operation, *arguments)
+
     def want_purge(self) -> None:
         """Do background work as soon as nothing waits to be written."""
         self.purge_wanted = True

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ CONFIGS = {
     "group.initial.rebalance.delay.ms": "0",
 }
 FAILURE = "the disk is full, as the test wants it"
+_TOKEN = "0" * 64
+"""Of a form, and of the browser that sends it."""
 _MOMENTS = ("timestamp", "time", "ms", "epoch_ms", "age", "idle", "inactive", "throttle")
 
 
@@ -87,6 +90,20 @@ class FailingBus:
             with refused:
                 return refused.code, refused.read().decode()
         return json.loads(text) if text else None
+
+    def console(self, path: str, form: dict[str, str]) -> Any:
+        """Send a form of the console; return its status, and the page if it was refused."""
+        sent = urllib.parse.urlencode({**form, "token": _TOKEN}).encode()
+        headers = {"Cookie": f"fakebus_form={_TOKEN}"}
+        url = f"{self.bus.http_url}/ui{path}"
+        request = urllib.request.Request(url, sent, headers)  # noqa: S310 - its own address
+        try:
+            with urllib.request.build_opener(_Staying).open(request, timeout=60) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            with refused:
+                status = refused.code
+                return status if status == 303 else (status, refused.read().decode())
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -216,6 +233,13 @@ class FailingBus:
             pending = self.redis.xpending_range(name, group["name"], "-", "+", 100)
             found.append((group, consumers, pending))
         return _without_moments(found)
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Handler of redirects that goes nowhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Let a redirect be the answer."""
 
 
 _REGISTRY = (

@@ -37,6 +37,9 @@ from fakebus.schemas.interface import SchemaDataError
 
 _FREE_VALUES = 100_000
 """How many values may come without a byte of their own, such as nulls."""
+_VALUES_OF_A_BYTE = 8
+"""How many may come with a byte: a record of a record of an empty optional is one of seven. What a
+value takes in memory is a hundred times that."""
 _LONGEST_VARINT = 10
 _unpack_double = struct.Struct("<d").unpack
 
@@ -71,7 +74,7 @@ class _Source:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.values_left = _FREE_VALUES + MAX_DATA_DEPTH * len(data)
+        self.values_left = _FREE_VALUES + _VALUES_OF_A_BYTE * len(data)
 
     def take(self, size: int) -> bytes:
         """Return the next bytes."""

@@ -21,6 +21,7 @@ from fakebus.broker.saved_snapshots import (
     TooManySnapshotsError,
     UnknownSnapshotError,
 )
+from fakebus.errors import BrokerError, StorageError
 from fakebus.storage.damage import add_sum_function
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
@@ -255,6 +256,29 @@ async def test_marks_of_json_outlive_the_process_and_others_are_told_by_topics(
             broker.participants.append(notes)
             await broker.saved_snapshots.restore("s")
             assert notes.value == after
+
+
+async def test_what_is_written_after_a_restore_that_failed_outlives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bus(tmp_path / "bus.db") as broker:
+        for name in ("t", "u"):
+            await broker.topics.create(name, 1, {})
+        await broker.saved_snapshots.save("s")
+        await broker.produce(T0, batch(b"a"))
+        writes: Any = broker._storage.writes
+        # It is noted that everything is to go back, and the first step cannot be stored.
+        answers = [None, StorageError("no room"), StorageError("no room")]
+        monkeypatch.setattr(writes, "refusal", lambda: answers.pop(0) if answers else None)
+        with pytest.raises(StorageError, match="no room"):
+            await broker.saved_snapshots.restore("s")
+        # Nothing else is stored as long as there is no room.
+        with pytest.raises(BrokerError, match="no room"):
+            await broker.produce(TopicPartition("u", 0), batch(b"refused"))
+        await broker.produce(TopicPartition("u", 0), batch(b"acknowledged"))
+    async with bus(tmp_path / "bus.db") as broker:
+        records = await read(broker, 0, TopicPartition("u", 0))
+        assert [record.value for record in records] == [b"acknowledged"]
 
 
 async def test_a_restore_that_failed_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

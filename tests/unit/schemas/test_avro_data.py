@@ -366,6 +366,20 @@ def test_a_list_of_nothing_without_end_is_refused() -> None:
         assert message.endswith("too many values for 9 bytes")
 
 
+def test_values_without_bytes_of_their_own_are_as_many_as_the_bytes_allow() -> None:
+    inner = record(field("b", ["null", "int"]), name="B")
+    optional = parsed(array(record(field("b", inner), name="A")))
+    # A record of a record of an empty optional in each byte, far more than may come for nothing.
+    payload = b"\x80\xe2\x09" + bytes(80_000) + b"\x00"
+    assert optional.decode(payload) == [{"b": {"b": None}}] * 80_000
+
+    deep: Any = "boolean"
+    for n in range(60):
+        deep = record(field("x", deep), name=f"R{n}")
+    message = refused_soon(lambda: parsed(array(deep)).decode(payload))
+    assert message.endswith(f"too many values for {len(payload)} bytes")
+
+
 def doubling(*fields: dict[str, object]) -> AvroSchema:
     records = [record(*fields, name="R0")]
     for n in range(1, 60):

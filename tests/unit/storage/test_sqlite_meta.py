@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,31 @@ async def test_a_value_that_was_not_stored_is_forgotten(storage: Storage) -> Non
     assert storage.get_meta("a") == "stored"
     assert storage.get_meta("b") is None
     assert storage.meta_keys("") == ["a"]
+
+
+async def test_what_is_to_be_forgotten_soon_goes_with_the_next_write_that_is_stored(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    await storage.set_meta("a", "stored")
+    await append(storage, log_id, batch(0))
+    storage.forget_meta_soon("a")
+    assert storage.get_meta("a") is None
+    with pytest.raises(StorageError):
+        await append(storage, log_id, batch(0))
+    assert _in_file(data_file, "a") == [("stored",)]
+    await append(storage, log_id, batch(1))
+    assert _in_file(data_file, "a") == []
+    await storage.set_meta("a", "again")
+    await append(storage, log_id, batch(2))
+    assert _in_file(data_file, "a") == [("again",)]
+    await storage.close()
+
+
+def _in_file(path: Path, key: str) -> list[tuple[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchall()
 
 
 async def test_it_is_told_in_the_turn_of_the_commit_that_a_value_is_stored_or_not(
