@@ -36,7 +36,8 @@ from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
 from fakebus.output_files import read_regular
-from fakebus.sql.engine import FORMATS, Engine, Result, plain
+from fakebus.sql.cells import distinct, embedded, plain
+from fakebus.sql.engine import FORMATS, Engine, Result
 from fakebus.sql.loading import load
 from fakebus.wording import counted
 
@@ -135,9 +136,10 @@ def _copy(source: Path, target: Path) -> None:
 
 def _print(result: Result, form: str | None) -> None:
     if form == JSON:
+        columns = list(zip(distinct(result.columns), map(embedded, result.kinds), strict=True))
         for row in result.rows:
-            cells = zip(result.columns, map(plain, row), strict=True)
-            print_json_line(json.dumps(dict(cells), ensure_ascii=False))
+            cells = {name: made(cell) for (name, made), cell in zip(columns, row, strict=True)}
+            print_json_line(json.dumps(cells, ensure_ascii=False))
     elif form == CSV:
         _print_csv(result)
     else:
@@ -146,7 +148,7 @@ def _print(result: Result, form: str | None) -> None:
 
 def _print_csv(result: Result) -> None:
     rows = csv.writer(_Lines())
-    rows.writerow(result.columns)
+    rows.writerow(distinct(result.columns))
     for row in result.rows:
         rows.writerow([_text(cell) for cell in map(plain, row)])
 

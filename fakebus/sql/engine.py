@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -42,6 +38,8 @@ class Result(NamedTuple):
     """Result of a query, row by row."""
 
     columns: list[str]
+    kinds: list[Any]
+    """Types of the columns, as DuckDB describes them."""
     rows: Iterator[Sequence[Any]]
 
 
@@ -165,8 +163,9 @@ class Engine:
         with self._explained():
             self._shut()
             found = self._connection.execute(text)
-            columns = [each[0] for each in found.description or ()]
-        return Result(columns, self._rows(rows_at_once))
+            described = found.description or ()
+        columns, kinds = [each[0] for each in described], [each[1] for each in described]
+        return Result(columns, kinds, self._rows(rows_at_once))
 
     def _rows(self, at_once: int) -> Iterator[Sequence[Any]]:
         while True:
@@ -246,32 +245,3 @@ class Engine:
 def _text(error: Exception) -> str:
     """Return what an error of the engine says, on one line and without its page of advice."""
     return " ".join(str(error).split("Possible solutions:")[0].split())[:1000]
-
-
-def plain(cell: Any) -> Any:
-    """Return a cell of a result as JSON has it; times are in UTC, and bytes in base64.
-
-    Decimals are texts where a double would not hold all their digits.
-    """
-    if cell is None or isinstance(cell, str | int):
-        return cell
-    if isinstance(cell, float):
-        return cell if isfinite(cell) else None
-    if isinstance(cell, Decimal):
-        return _number(cell)
-    if isinstance(cell, Mapping):
-        return {str(name): plain(inner) for name, inner in cell.items()}
-    if isinstance(cell, list | tuple):
-        return [plain(each) for each in cell]
-    if isinstance(cell, datetime):
-        exact = "microseconds" if cell.microsecond % 1000 else "milliseconds"
-        return cell.isoformat(timespec=exact) + ("Z" if cell.tzinfo is None else "")
-    if isinstance(cell, bytes | bytearray):
-        return base64.b64encode(cell).decode()
-    return str(cell)
-
-
-def _number(cell: Decimal) -> float | str | None:
-    if not cell.is_finite():
-        return None
-    return near if Decimal(repr(near := float(cell))) == cell else str(cell)

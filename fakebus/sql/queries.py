@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fakebus.errors import FakebusError
@@ -61,7 +61,20 @@ def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
     found = dict.fromkeys(_tables(tree, frozenset()))
     if len(found) > MOST_TABLES:
         raise SqlError(f"a query reads at most {counted(MOST_TABLES, 'topic')}")
+    _check_capitals(found)
     return [TableName(name.removesuffix(LATEST), latest=name.endswith(LATEST)) for name in found]
+
+
+def _check_capitals(names: Iterable[str]) -> None:
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(name.lower(), name)
+        if other != name:
+            both = " and ".join(map(repr, sorted((other, name))))
+            raise SqlError(
+                f"{both} differ only in capitals, which SQL does not tell apart: "
+                "ask one topic at a time"
+            )
 
 
 def _tables(node: Any, known: frozenset[str]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fakebus.sql.engine import Engine, plain
+from fakebus.sql.cells import embedded
+from fakebus.sql.engine import Engine
 from fakebus.sql.queries import SqlError, TableName
 
 _MEMORY_MB = 1000
@@ -71,11 +72,12 @@ class Worker:
             most_of_cell: letters that are written of a cell, as text; all as they are if it is 0.
         """
         found = self._engine.run(text, _ROWS_AT_ONCE)
+        makers = list(map(embedded, found.kinds))
         rows, letters, complete = 0, 0, True
         with Path(path).open("w", encoding="ascii") as file:
             file.write("[")
             for row in islice(found.rows, most_rows):
-                cells = [plain(cell) for cell in row]
+                cells = [make(cell) for make, cell in zip(makers, row, strict=True)]
                 if most_of_cell:
                     cells = [_shortened(cell, most_of_cell) for cell in cells]
                 line = json.dumps(cells)

@@ -16,7 +16,8 @@ from fakebus.cli.main import run
 from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
 from fakebus.sql import lines, tables
-from fakebus.sql.engine import Engine, plain
+from fakebus.sql.cells import embedded, plain
+from fakebus.sql.engine import Engine
 from fakebus.sql.queries import SqlError, TableName
 
 Record = tuple[bytes | None, bytes | None]
@@ -347,3 +348,45 @@ def test_files_have_whole_numbers_as_they_are(engine: Engine, tmp_path: Path, la
 )
 def test_decimals_keep_their_digits(ask: Ask, sql: str, expected: object) -> None:
     assert ask(f"select {sql} from t", (None, b"1")) == [[expected]]  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([b'{"a": {"b": 1}}', b'{"a": "x"}', b"{}"], [{"b": 1}, "x", None]),
+        ([b'{"a": [{"b": 1}, 2, null]}'], [[{"b": 1}, 2, None]]),
+        ([b'{"a": {"in": {"": 1.5, "n": [2]}}}'], [{"in": {"": 1.5, "n": [2]}}]),
+        ([b'{"a": 12345678901234567890123}', b'{"a": "x"}'], [12345678901234567890123, "x"]),
+        ([b'{"a": 1e400}', b'{"a": 1e99999999999999999999}', b'{"a": []}'], None),
+    ],
+)
+def test_what_has_no_common_type_is_in_its_place_where_json_is_answered(
+    engine: Engine, ask: Ask, values: list[bytes], expected: list[Any] | None
+) -> None:
+    ask('select a from t order by "offset"', *((None, each) for each in values))
+    result = engine.run("select a, [a] as l, map {'k': a} as m from t order by \"offset\"")
+    makers = list(map(embedded, result.kinds))
+    rows = [[made(cell) for made, cell in zip(makers, row, strict=True)] for row in result.rows]
+    assert rows == [[each, [each], {"k": each}] for each in [row[0] for row in rows]]
+    # There is JSON for whatever there is.
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert expected is None or [row[0] for row in rows] == expected
+
+
+def test_columns_of_one_name_are_told_apart_as_in_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query, path = "select 1 as n, 2 as n, 3 as N, 4 as n_1", tmp_path / "x.ndjson"
+    assert run(["sql", query, "--output", str(path)]) == 0
+    capsys.readouterr()
+    assert run(["sql", query, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(path.read_text())
+    assert run(["sql", query, "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("n,n_1,N_2,n_1_1\n")
+
+
+def test_topics_that_differ_only_in_capitals_are_asked_one_at_a_time(engine: Engine) -> None:
+    assert engine.tables("from t union all from t") == [TableName("t", latest=False)]
+    assert len(engine.tables('from t union all from "t@latest"')) == 2
+    with pytest.raises(SqlError, match="'T' and 't' differ only in capitals"):
+        engine.tables("from t union all from T")
