@@ -19,8 +19,7 @@ from fakebus.records.batch import CONTROL_BIT
 from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import read_records
-from fakebus.storage.damage import DamagedBatch
-from fakebus.storage.interface import KeptRange
+from fakebus.storage.interface import DamagedBatch, KeptRange
 
 if TYPE_CHECKING:
     from fakebus.broker.snapshots import LogCopy, Snapshots

@@ -30,8 +30,7 @@ from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.errors import CorruptBatchError, RecordError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
-from fakebus.storage.damage import DamagedBatch
-from fakebus.storage.interface import StoredBatch
+from fakebus.storage.interface import DamagedBatch, StoredBatch
 from fakebus.types import Buffer, TopicPartition
 
 logger = logging.getLogger("fakebus.broker")

@@ -27,8 +27,7 @@ from fakebus.records.record import NewRecord
 from fakebus.registry.errors import schema_too_large, store_failed
 from fakebus.registry.log_records import NewLogRecord, read_key
 from fakebus.registry.state import State
-from fakebus.storage.interface import StoredBatch
-from fakebus.types import TopicPartition
+from fakebus.types import Buffer, TopicPartition
 
 logger = logging.getLogger("fakebus.registry")
 ORIGIN = Origin(front_end="registry")
@@ -40,7 +39,7 @@ _SLICE = 50
 """Batches that are applied without giving way to others; about 2 ms."""
 _MAX_ID_PREFIX = "registry.max.id."
 
-_Unread = tuple[int, StoredBatch]
+_Unread = tuple[int, Buffer]
 """The first offset that counts, and the batch that holds it."""
 
 
@@ -182,7 +181,7 @@ class SchemaLog:
     def _take(self, read: BatchSlice) -> None:
         for batch in read.batches:
             if not batch.attributes & CONTROL_BIT:
-                self._backlog.append((max(batch.base_offset, read.first_offset), batch))
+                self._backlog.append((max(batch.base_offset, read.first_offset), batch.data))
 
     async def _work_off_in_slices(self) -> None:
         while self._backlog:
@@ -194,9 +193,9 @@ class SchemaLog:
             self._apply_batch(*self._backlog.popleft())
         self._save_max_ids()
 
-    def _apply_batch(self, from_offset: int, batch: StoredBatch) -> None:
+    def _apply_batch(self, from_offset: int, data: Buffer) -> None:
         try:
-            for record in read_records(batch.data):
+            for record in read_records(data):
                 if record.offset >= from_offset and record.key is not None:
                     self._apply_record(record.offset, record.key, record.value, record.timestamp)
         except RecordError as error:

@@ -91,13 +91,6 @@ class ChangedRowError(sqlite3.DatabaseError):
         self.damage = damage
 
 
-class DamagedBatch(list[StoredBatch]):
-    """Batch whose CRC is wrong, alone in the place of batches that are read.
-
-    Nobody is to be given what it holds; where it ends is right, as far as is known.
-    """
-
-
 def damaged_batches(batches: Sequence[StoredBatch]) -> list[int]:
     """Return the places of batches with another CRC than theirs, or not as their row says.
 

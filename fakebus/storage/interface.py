@@ -1,17 +1,16 @@
 """What the broker needs from storage: rows and batches in, rows and batches out.
 
-Storage decides nothing. It keeps opaque record batches and small rows, commits them in
-the order in which they were handed over, and says when they are committed.
+Storage decides nothing. It keeps opaque record batches and small rows, commits them in the order in
+which they were handed over, and says when they are committed.
 
-Every write is *enqueued* by a plain function call and committed later, together with
-whatever else is waiting (group commit). The order of the calls is the order of the
-commits. Writes that are enqueued inside one ``with storage.atomic():`` block are
-committed in one transaction.
+Every write is *enqueued* by a plain function call and committed later, together with whatever else
+is waiting (group commit). The order of the calls is the order of the commits. Writes that are
+enqueued inside one ``with storage.atomic():`` block are committed in one transaction.
 
-When a commit fails, the failed writes **and every write still in the queue** have failed.
-Before control returns to the event loop, what was changed in memory for them is undone,
-newest first, and then each is reported, oldest first. So memory may run ahead of storage:
-whoever enqueues a write says how its change is undone, and nobody sees one that is not kept.
+When a commit fails, the failed writes **and every write still in the queue** have failed. Before
+control returns to the event loop, what was changed in memory for them is undone, newest first, and
+then each is reported, oldest first. So memory may run ahead of storage: whoever enqueues a write
+says how its change is undone, and nobody sees one that is not kept.
 """
 
 from __future__ import annotations
@@ -57,6 +56,10 @@ class StoredBatch(NamedTuple):
     base_sequence: int
     attributes: int
     data: Buffer
+
+
+class DamagedBatch(list[StoredBatch]):
+    """Batch whose CRC is wrong, alone in the place of those that are read: nobody is given it."""
 
 
 class BatchPosition(NamedTuple):

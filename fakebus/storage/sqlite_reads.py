@@ -10,7 +10,6 @@ from typing import Any
 from fakebus.records.batch import count_sound, measure_run, parse_header
 from fakebus.storage.damage import (
     ChangedRowError,
-    DamagedBatch,
     damaged_batches,
     is_of_its_row,
     other_row,
@@ -18,6 +17,7 @@ from fakebus.storage.damage import (
 from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
+    DamagedBatch,
     LogState,
     ProducerBatch,
     StoredBatch,

@@ -24,6 +24,8 @@ from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
 
 Offsets = dict[TopicPartition, OffsetRow]
+FetchedOffsets = dict[int, OffsetRow | None]
+"""Of the partitions of one topic; ``None`` where a group has committed nothing."""
 T = TypeVar("T")
 
 SLICE = 5000

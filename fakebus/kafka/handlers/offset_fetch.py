@@ -15,8 +15,9 @@ Version notes:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from fakebus.broker.groups.offsets import FetchedOffsets
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
@@ -33,7 +34,6 @@ from fakebus.protocol.messages import (
     OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 )
-from fakebus.storage.interface import OffsetRow
 from fakebus.types import ZERO_UUID, TopicPartition
 
 _FIRST_WITH_ERROR = 2
@@ -133,7 +133,7 @@ async def _fetch(
 
 
 def _all_topics(group_id: str, context: RequestContext) -> list[OffsetFetchResponseTopics]:
-    by_topic: dict[str, dict[int, OffsetRow | None]] = {}
+    by_topic: dict[str, FetchedOffsets] = {}
     for (topic, partition), row in context.broker.group_coordinator.offsets(group_id).items():
         by_topic.setdefault(topic, {})[partition] = row
     answers = []
@@ -182,7 +182,7 @@ async def _topic(
     )
 
 
-def _partitions(rows: Mapping[int, OffsetRow | None]) -> list[OffsetFetchResponsePartitions]:
+def _partitions(rows: FetchedOffsets) -> list[OffsetFetchResponsePartitions]:
     return [
         OffsetFetchResponsePartitions(partition_index=index, committed_offset=-1, metadata="")
         if row is None

@@ -13,8 +13,15 @@ import pytest
 
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_reads
-from fakebus.storage.damage import DamagedBatch, damaged_batches, is_of_its_row
-from fakebus.storage.interface import KeptRange, LogChange, OffsetRow, StoredBatch, TopicRow
+from fakebus.storage.damage import damaged_batches, is_of_its_row
+from fakebus.storage.interface import (
+    DamagedBatch,
+    KeptRange,
+    LogChange,
+    OffsetRow,
+    StoredBatch,
+    TopicRow,
+)
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite import SqliteStorage
 from tests.unit.storage.test_damage import row

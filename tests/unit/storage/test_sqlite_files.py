@@ -18,7 +18,8 @@ from fakebus.records.batch import assign_offset
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.storage import sqlite, sqlite_file, sqlite_reads, sqlite_transaction
-from fakebus.storage.damage import DamagedBatch, damaged_batches
+from fakebus.storage.damage import damaged_batches
+from fakebus.storage.interface import DamagedBatch
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
