@@ -226,7 +226,7 @@ class FakeBus:
             self.lineage,
             self.identities,
             decode=RegistrySource(self.registry).data_of,
-            refusal=DeclaredReaders(self.seed_notes.parties, self.registry).refusal,
+            readers=DeclaredReaders(self.seed_notes.parties, self.registry).of_topic,
             window_ms=self.broker.config.get_int("fakebus.lineage.window.ms"),
         )
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from fakebus.real_time import monotonic
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _BUSY_S = 0.00005
 """A turn of the event loop that takes this long has had requests in it."""
@@ -233,3 +234,62 @@ class SharedWorks:
     def is_idle(self) -> bool:
         """Whether nothing is under way."""
         return not self._works
+
+
+class _Round:
+    """Round of questions.
+
+    Args:
+        known: what the questions find out and the next ones need not.
+    """
+
+    def __init__(self, known: Any) -> None:
+        self.known = known
+        self.askers = 0
+        self.turns = asyncio.Lock()
+        self.is_begun = False
+
+
+class Rounds(Generic[T]):
+    """Rounds of questions that are answered one by one; each begins with what those before found.
+
+    A question belongs to a round that begins after it was asked, so that no answer is older than
+    its question; and some rounds are under way at once, so that a large one holds up others less.
+
+    Args:
+        new: returns what a round knows before its first question has its turn.
+        most_at_once: rounds under way at once.
+        most_askers: questions of a round, so that what it knows does not live for ever.
+    """
+
+    def __init__(self, new: Callable[[], T], most_at_once: int = 2, most_askers: int = 100) -> None:
+        self._new = new
+        self._most_askers = most_askers
+        self._free = asyncio.Semaphore(most_at_once)
+        self._open: _Round | None = None
+        """The round that those belong to who ask now."""
+
+    async def ask(self, answer: Callable[[T], Awaitable[U]]) -> U:
+        """Return what ``answer`` makes of what is known, when its turn has come."""
+        mine = self._open
+        if mine is None or mine.askers >= self._most_askers:
+            mine = self._open = _Round(self._new())
+        mine.askers += 1
+        try:
+            # Locks let those in first who came first.
+            async with mine.turns:
+                if not mine.is_begun:
+                    await self._free.acquire()
+                    mine.is_begun = True
+                    self._close(mine)
+                return await answer(mine.known)
+        finally:
+            mine.askers -= 1
+            if not mine.askers:
+                self._close(mine)
+                if mine.is_begun:
+                    self._free.release()
+
+    def _close(self, ended: _Round) -> None:
+        if self._open is ended:
+            self._open = None

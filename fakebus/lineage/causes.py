@@ -11,11 +11,13 @@ and observed, leaves no room for others that are only observed.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import starmap
 
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.lineage.candidates import Candidates, SentRange
+from fakebus.lineage.findings import Findings
 from fakebus.lineage.hands import Hands
 from fakebus.lineage.history import COMMITTED, SENT, WINDOW_MS
 from fakebus.lineage.known import Clients, Known, is_former_name
@@ -39,7 +41,7 @@ _BELONGING = ("trace", "correlation")
 
 
 class Causes:
-    """Causes and effects of records, for the time of one question.
+    """Causes and effects of records, for the time of some questions that come one after the other.
 
     Args:
         store: what is known of records and clients.
@@ -52,8 +54,6 @@ class Causes:
     def __init__(
         self, store: Known, clients: Clients, records: Records, window_ms: int = WINDOW_MS
     ) -> None:
-        self.cut: Counter[str] = Counter()
-        """What was left out, and how much of it."""
         self._store = store
         self._clients = clients
         self._records = records
@@ -69,10 +69,19 @@ class Causes:
         self._alike: dict[tuple[int, int], Likeness] = {}
         """By the number of a note, and where some of many candidates begin."""
         self._likenesses: deque[Likeness] = deque(maxlen=_MOST_LIKENESSES)
-        self._direct: dict[tuple[str, bytes], dict[Place, list[Place]]] = {}
-        self._links: dict[Place, list[Link]] = {}
-        self.not_found: dict[Place, dict[str, str]] = {}
+        self._findings = Findings()
+        self.begin = self._findings.begin
+        """Begins another question."""
+
+    @property
+    def cut(self) -> Counter[str]:
+        """What was left out of the answer to the present question, and how much of it."""
+        return self._findings.cut()
+
+    @property
+    def not_found(self) -> Mapping[Place, Mapping[str, str]]:
         """The ids of causes that records state and nothing else has, by what states them."""
+        return self._findings.notes
 
     async def written(self, place: Place) -> NoteRow | None:
         """Return the note of who wrote a record, ``None`` if it is not known any more."""
@@ -90,9 +99,7 @@ class Causes:
 
     async def of(self, effect: Place) -> list[Link]:
         """Return the links to a record from its causes, the likeliest first."""
-        if effect not in self._links:
-            self._links[effect] = await self._find(effect)
-        return self._links[effect]
+        return await self._findings.once(("causes", effect), partial(self._find, effect))
 
     async def _find(self, effect: Place) -> list[Link]:
         found = {cause: (STATED, by) for cause, by in (await self._stated(effect)).items()}
@@ -119,7 +126,7 @@ class Causes:
             hinted = await self._hinted(effect)
             found = dict.fromkeys(hinted[:MOST_SAME], (HINTED, "key"))
             left_out = len(hinted) - len(found)
-        self.cut["possible causes"] += left_out
+        self._findings.left_out["possible causes", effect] = left_out
         rivals = len(found) + left_out - 1
         return [
             Link(cause, effect, evidence, by, rank, rivals)
@@ -144,7 +151,7 @@ class Causes:
                     lacking[row.rule] = row.value
         own = {row.value for row in rows if row.kind == "identity"}
         # What has no cause may name itself.
-        self.not_found[effect] = {
+        self._findings.notes[effect] = {
             by: value.decode("utf-8", "replace")
             for by, value in lacking.items()
             if value not in own
@@ -203,14 +210,18 @@ class Causes:
 
     async def _direct_causes(self, row: IdentityRow) -> dict[Place, list[Place]]:
         """Return, for each record of a trace or transaction, its direct causes among them."""
-        key = row.kind, row.value
-        if key not in self._direct:
+
+        async def find() -> dict[Place, list[Place]]:
             rows = await self._store.with_identity([row.kind], row.value, MOST_OF_A_FLOW + 1)
             if len(rows) > MOST_OF_A_FLOW:
-                self.cut[f"{row.kind} with older records than its newest {MOST_OF_A_FLOW}"] += 1
+                what = f"{row.kind} with older records than its newest {MOST_OF_A_FLOW}"
+                self._findings.left_out[what, row.value] = 1
+                # Of another question the record that is asked about first is another one.
+                self._findings.is_own = True
             members = {Place(*each[2:5]) for each in rows[:MOST_OF_A_FLOW]} | {Place(*row[2:5])}
-            self._direct[key] = await self._joined(members)
-        return self._direct[key]
+            return await self._joined(members)
+
+        return await self._findings.once((row.kind, row.value), find)
 
     async def _joined(self, members: set[Place]) -> dict[Place, list[Place]]:
         moments = sorted([(await self._moment(place), place) for place in members])
@@ -317,7 +328,7 @@ class Causes:
     async def _link(self, cause: Place, effect: Place) -> Link | None:
         """Return the link of two records, ``None`` if there is none."""
         candidates, evidence, by = await self.possible(effect)
-        is_told = effect in self._links or await self.identities(effect)
+        is_told = self._findings.has(("causes", effect)) or await self.identities(effect)
         if candidates.count and not is_told and not candidates.has_former:
             # Nothing can be stated or correlated, so that the others need not be told.
             if not candidates.holds(*cause):
@@ -330,6 +341,9 @@ class Causes:
 
     async def effects(self, cause: Place) -> list[Link]:
         """Return the links from a record to its effects, in the order in which they came."""
+        return await self._findings.once(("effects", cause), partial(self._find_effects, cause))
+
+    async def _find_effects(self, cause: Place) -> list[Link]:
         found: dict[Place, None] = {}
         for row in await self.identities(cause):
             if row.kind in ("identity", "request"):
@@ -380,7 +394,8 @@ class Causes:
             count = sum(note.last - note.first + 1 for note in noted)
             most = _told(count, MOST_EFFECTS // len(by_topic))
             begin = max(0, min(place - most // 2, count - most))
-            self.cut["possible effects"] += max(0, count - most)
+            left_out = max(0, count - most)
+            self._findings.left_out["possible effects", (noted[0].seq, place)] = left_out
             for note in noted:
                 first = note.first + begin
                 last = min(note.last, first + most - 1)

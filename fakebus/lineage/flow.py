@@ -1,20 +1,17 @@
-"""Flow of a record: what caused it, what it caused, and what became of each step in each group.
-
-What comes out is what ``fakebus flow --json`` prints and ``/_fakebus/v1/flow`` answers.
-"""
+"""Flow of a record: what caused it, what it caused, and what became of each step in each group."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
+from fakebus.broker.turns import Rounds
 from fakebus.lineage.causes import MOST_RIVALS, Causes
-from fakebus.lineage.flow_json import told_edge, told_record
-from fakebus.lineage.group_states import GroupStates, Refusal
+from fakebus.lineage.flow_json import told_record
+from fakebus.lineage.flow_walk import answer, is_seen
+from fakebus.lineage.group_states import GroupStates, ReadersOf
 from fakebus.lineage.header_rules import bounded
 from fakebus.lineage.history import NEWEST
 from fakebus.lineage.identities import Identities
@@ -23,24 +20,10 @@ from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.links import HINTED, Link
 from fakebus.lineage.place import FlowError, Place, asked_place
-from fakebus.lineage.records import Decode, LogRecords, Records
+from fakebus.lineage.records import Decode, LogRecords
 from fakebus.lineage.same_keys import WRITTEN
-from fakebus.real_time import monotonic
 from fakebus.wording import nearest
 
-MOST_RECORDS = 1000
-"""Records of one answer."""
-MOST_EDGES = 1000
-"""Edges of an answer, if not asked for more; all of one record are among them."""
-MOST_EDGES_ASKED = 10_000
-MOST_FOLLOWED = 20
-"""Possible causes of one record that are all followed."""
-MOST_UNLIKELY = 50
-"""Of all possible causes but the likeliest ones: how many are followed where not asked for more."""
-WALK_S = 5.0
-"""For how long records are followed."""
-MOST_STATES = 200
-"""Records whose state in each group is told."""
 MOST_FOUND = 50
 """Records whose flows are told when they are looked for by an id."""
 MOST_NOTES = 20_000
@@ -49,10 +32,30 @@ _CATCH_UP_S = 2.0
 _FAR_BEHIND = 5000
 _FAR_BEHIND_S = 0.02
 """How long to wait for what is known of records where that cannot be all of them soon."""
-_UNKNOWN = -1
-"""How much was left out where nobody has counted."""
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
+
+
+class _Known(NamedTuple):
+    """Knowledge that questions about the present, or about a time before, are answered from."""
+
+    causes: Causes
+    records: LogRecords
+    clients: KnownClients
+    states: GroupStates
+    unseen: Mapping[tuple[str, int], int]
+    behind: int
+    as_of_ms: int | None
+
+    async def tell(
+        self, asked: str, starts: list[Place], depth: int | None, most_edges: int | None
+    ) -> dict[str, Any]:
+        """Return the flow of some records."""
+        told_of = self.causes, self.records, self.clients, self.states, self.unseen
+        flow = await answer(starts, depth, *told_of, most_edges)
+        if self.as_of_ms is not None:
+            flow["as_of_ms"] = self.as_of_ms
+        return {**flow, "asked": asked, "behind": self.behind}
 
 
 class Flows:
@@ -63,7 +66,7 @@ class Flows:
         lineage: knows what clients did.
         identities: knows what records say of themselves.
         decode: understands values.
-        refusal: tells what a group cannot read.
+        readers: tells who declares to read a topic, and what they cannot read.
         window_ms: for how long a committed record may still be a cause.
     """
 
@@ -73,7 +76,7 @@ class Flows:
         lineage: Lineage,
         identities: Identities,
         decode: Decode,
-        refusal: Refusal,
+        readers: ReadersOf,
         window_ms: int,
     ) -> None:
         self._broker = broker
@@ -81,8 +84,9 @@ class Flows:
         self._store = lineage.store
         self._identities = identities
         self._decode = decode
-        self._refusal = refusal
+        self._readers = readers
         self._window_ms = window_ms
+        self._rounds: Rounds[dict[int | None, _Known]] = Rounds(dict)
 
     async def of_record(
         self,
@@ -104,12 +108,14 @@ class Flows:
             FlowError: it is no name of a record, or there never was such a record by then.
         """
         place = asked_place(name)
-        unseen, behind = await self._unseen(as_of_ms)
-        await self._check(place)
-        if as_of_ms is not None and not _is_seen(place, unseen):
-            raise FlowError(f"{place} was not there yet at that time")
-        answered = self._answer(str(place), [place], depth, unseen, as_of_ms, most_edges)
-        return {**await answered, "behind": behind}
+
+        async def tell(known: _Known) -> dict[str, Any]:
+            await self._check(place)
+            if as_of_ms is not None and not is_seen(place, known.unseen):
+                raise FlowError(f"{place} was not there yet at that time")
+            return await known.tell(str(place), [place], depth, most_edges)
+
+        return await self._ask(as_of_ms, tell)
 
     async def of_records(
         self,
@@ -120,12 +126,36 @@ class Flows:
         most_edges: int | None = None,
     ) -> dict[str, Any]:
         """Return the flows of several records, such as those that a text was found in."""
+        found = list(dict.fromkeys(places))
+
+        async def tell(known: _Known) -> dict[str, Any]:
+            there = [each for each in found if as_of_ms is None or is_seen(each, known.unseen)]
+            return await known.tell(asked, there, depth, most_edges)
+
+        return await self._ask(as_of_ms, tell)
+
+    async def _ask(
+        self, as_of_ms: int | None, tell: Callable[[_Known], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Return what is told from what is known of a time, or of the present."""
+
+        async def answer(known: dict[int | None, _Known]) -> dict[str, Any]:
+            if as_of_ms not in known:
+                # Of other times little is alike, and each takes its memory.
+                known.clear()
+                known[as_of_ms] = await self._known(as_of_ms)
+            return await tell(known[as_of_ms])
+
+        return await self._rounds.ask(answer)
+
+    async def _known(self, as_of_ms: int | None) -> _Known:
+        """Catch up, and return what questions about a time are answered from."""
         unseen, behind = await self._unseen(as_of_ms)
-        found = dict.fromkeys(places)
-        if as_of_ms is not None:
-            found = dict.fromkeys(place for place in found if _is_seen(place, unseen))
-        answered = self._answer(asked, list(found), depth, unseen, as_of_ms, most_edges)
-        return {**await answered, "behind": behind}
+        records, notes = self._records(), KnownNotes(self._store, as_of_ms)
+        clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
+        causes = Causes(notes, clients, records, self._window_ms)
+        states = GroupStates(self._broker, notes, clients, self._readers)
+        return _Known(causes, records, clients, states, unseen, behind, as_of_ms)
 
     async def _unseen(self, as_of_ms: int | None) -> tuple[Mapping[tuple[str, int], int], int]:
         """Catch up; return from where on partitions are left out, and how much is not known."""
@@ -155,7 +185,7 @@ class Flows:
         who = clients.told(note.client) if note else {}
         if not groups:
             return told_record(place, record, note, who, [], part)
-        states = GroupStates(self._broker, KnownNotes(self._store), clients, self._refusal)
+        states = GroupStates(self._broker, KnownNotes(self._store), clients, self._readers)
         became = await states.of(place, record, part, note)
         return told_record(place, record, note, who, became, part)
 
@@ -245,136 +275,3 @@ class Flows:
         end = log.high_watermark
         newest = f"the newest one has offset {end - 1}" if end else "the partition is empty"
         raise FlowError(f"there never was a record {place}: {newest}")
-
-    async def _answer(
-        self,
-        asked: str,
-        starts: list[Place],
-        depth: int | None,
-        unseen: Mapping[tuple[str, int], int],
-        as_of_ms: int | None,
-        most_edges: int | None,
-    ) -> dict[str, Any]:
-        records = self._records()
-        clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
-        known = KnownNotes(self._store, as_of_ms)
-        causes = Causes(known, clients, records, self._window_ms)
-        states = GroupStates(self._broker, known, clients, self._refusal)
-        flow = await answer(starts, depth, causes, records, clients, states, unseen, most_edges)
-        if as_of_ms is not None:
-            flow["as_of_ms"] = as_of_ms
-        return {**flow, "asked": asked}
-
-
-async def answer(
-    starts: Iterable[Place],
-    depth: int | None,
-    causes: Causes,
-    records: Records,
-    clients: KnownClients | None = None,
-    states: GroupStates | None = None,
-    unseen: Mapping[tuple[str, int], int] = MappingProxyType({}),
-    most_edges: int | None = None,
-) -> dict[str, Any]:
-    """Return records, edges and what was left out of the flows of some records.
-
-    Args:
-        starts: the records.
-        depth: how many steps away from them; all when left out.
-        causes: knows the links.
-        records: knows what is in them.
-        clients: who wrote them, where that can be known.
-        states: what became of them in groups, where that can be known.
-        unseen: from where on partitions are left out.
-        most_edges: how many edges are told, the nearest first.
-    """
-    places, links = await _walk(causes, starts, depth, unseen, most_edges)
-    await records.load(places)
-    told: dict[Place, dict[str, Any]] = {}
-    moments: dict[Place, tuple[int, int, Place]] = {}
-    # Those that were asked for and what follows surely from them come first.
-    for place in places:
-        record, note = await records.read(place), await causes.written(place)
-        part = await records.transaction_at(place)
-        if note is not None and (record is None if part is None else states and states.is_past):
-            # What stands in the log says how a transaction ended, and not when.
-            then = await causes.transactions.part_of(note)
-            part = part._replace(state=then.state) if part and then else then or part
-        groups = []
-        if states is not None and len(told) < MOST_STATES:
-            groups = await states.of(place, record, part, note)
-        who = clients.told(note.client) if clients is not None and note is not None else {}
-        told[place] = told_record(
-            place, record, note, who, groups, part, causes.not_found.get(place, {})
-        )
-        at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
-        moments[place] = (at_ms, seq, place)
-    if states is not None and len(places) > MOST_STATES:
-        causes.cut["records' states in groups"] += len(places) - MOST_STATES
-    links.sort(key=lambda link: (*moments[link.effect], link.rank))
-    return {
-        "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],
-        "edges": [told_edge(link, told) for link in links],
-        "left_out": [
-            what if count == _UNKNOWN else f"{count} {what}"
-            for what, count in causes.cut.items()
-            if count
-        ],
-    }
-
-
-async def _walk(
-    causes: Causes,
-    starts: Iterable[Place],
-    depth: int | None,
-    unseen: Mapping[tuple[str, int], int],
-    most_edges: int | None,
-) -> tuple[list[Place], list[Link]]:
-    """Return the records of flows, and their links.
-
-    Of many possible causes all are told, but only the likeliest one is followed: the flows of the
-    others are those of other records. What is only hinted is told, and not followed.
-    """
-    most, unlikely = min(most_edges or MOST_EDGES, MOST_EDGES_ASKED), 0
-    more = "" if most_edges else f", asked for by edges={MOST_EDGES_ASKED}"
-    beyond = f"edges beyond the first {most}{more}"
-    distances = dict.fromkeys(starts, 0)
-    places = dict.fromkeys(distances)
-    links: dict[tuple[Place, Place], Link] = {}
-    waiting = deque(distances if depth != 0 else ())
-    until = monotonic() + WALK_S
-    while waiting:
-        if monotonic() > until or len(links) >= most:
-            late = f"what was not found within {WALK_S:g} s"
-            causes.cut[beyond if len(links) >= most else late] = _UNKNOWN
-            break
-        place = waiting.popleft()
-        for link in [*await causes.of(place), *await causes.effects(place)]:
-            other = link.cause if link.effect == place else link.effect
-            if not _is_seen(other, unseen):
-                continue
-            if other not in places and len(places) >= MOST_RECORDS:
-                causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
-                continue
-            if len(links) >= most and (link.cause, link.effect) not in links:
-                causes.cut[beyond] = _UNKNOWN
-                continue
-            places[other] = None
-            links[link.cause, link.effect] = link
-            is_followed = link.rank == 1 or link.rivals < MOST_FOLLOWED
-            if other in distances or not is_followed or link.evidence == HINTED:
-                continue
-            unlikely += link.rank > 1
-            if link.rank > 1 and unlikely > MOST_UNLIKELY and not most_edges:
-                causes.cut[f"what lies behind unlikely causes{more}"] = _UNKNOWN
-            else:
-                distances[other] = distances[place] + 1
-                if depth is None or distances[other] < depth:
-                    waiting.append(other)
-    return [*distances, *(place for place in places if place not in distances)], list(
-        links.values()
-    )
-
-
-def _is_seen(place: Place, unseen: Mapping[tuple[str, int], int]) -> bool:
-    return place.offset < unseen.get(place[:2], place.offset + 1)

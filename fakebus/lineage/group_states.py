@@ -25,8 +25,10 @@ from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
-Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
-"""Returns why a service of these names cannot read a topic's record with its declared schema."""
+Refusal = Callable[[Collection[str], Record], Awaitable[str | None]]
+"""Returns why a service of these names cannot read a record with its declared schema."""
+ReadersOf = Callable[[str], Awaitable[Refusal | None]]
+"""Returns what a topic's declared readers refuse; ``None`` if none are declared."""
 _ACKNOWLEDGED = "acknowledged"
 _PASSED = (COMMITTED, _ACKNOWLEDGED)
 _POSITIONED = (*_PASSED, SKIPPED, "found")
@@ -64,16 +66,18 @@ class GroupStates:
         broker: the bus.
         store: what is known of what clients did.
         clients: the clients.
-        refusal: tells what a group cannot read.
+        readers: tells what the declared readers of a topic cannot read.
     """
 
     def __init__(
-        self, broker: Broker, store: KnownNotes, clients: KnownClients, refusal: Refusal
+        self, broker: Broker, store: KnownNotes, clients: KnownClients, readers: ReadersOf
     ) -> None:
         self._broker = broker
         self._store = store
         self._clients = clients
-        self._refusal = refusal
+        self._readers = readers
+        self._refusals: dict[str, Refusal | None] = {}
+        self._found: dict[Place, list[dict[str, Any]]] = {}
         self.is_past = store.until_ms is not None
         """Whether the states at an earlier time are told, as far as it was noted."""
         self._losses: list[NoteRow] | None = None
@@ -100,6 +104,19 @@ class GroupStates:
             part: its part in a transaction.
             written: the note of who wrote it; ``None`` if that is not known any more.
         """
+        if place not in self._found:
+            self._found[place] = await self._find(place, record, part, written)
+        return self._found[place]
+
+    async def _find(
+        self,
+        place: Place,
+        record: Record | None,
+        part: PartOfTransaction | None,
+        written: NoteRow | None,
+    ) -> list[dict[str, Any]]:
+        if place.topic not in self._refusals:
+            self._refusals[place.topic] = await self._readers(place.topic)
         lost = await self._lost_after(0 if written is None else written.seq)
         sent = await self._store.notes_at(*place, [SENT], _MOST)
         passed = await self._store.notes_at(*place, [*_PASSED, SKIPPED], _MOST)
@@ -217,8 +234,10 @@ class GroupStates:
                     f"given up after {counted(len(sent), 'delivery', 'deliveries')}: no member has "
                     "accepted it"
                 )
-        services = {group, *map(self._clients.service, self._clients.of_group(group))}
-        refused = None if record is None else await self._refusal(services, place.topic, record)
+        refused = None
+        if record is not None and (refusal := self._refusals[place.topic]) is not None:
+            services = {group, *map(self._clients.service, self._clients.of_group(group))}
+            refused = await refusal(services, record)
         if refused is not None and told["state"] != "skipped":
             told["state"] = "unreadable"
             told["reason"] = (

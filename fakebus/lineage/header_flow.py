@@ -8,7 +8,8 @@ from typing import Any
 
 from fakebus.lineage.candidates import SentRange
 from fakebus.lineage.causes import Causes
-from fakebus.lineage.flow import FOUND_BY, answer
+from fakebus.lineage.flow import FOUND_BY
+from fakebus.lineage.flow_walk import answer
 from fakebus.lineage.header_rules import IdentityReader, bounded
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents

@@ -33,10 +33,8 @@ When it gets a failure it must not enqueue anything: others are still to be told
 """
 
 Undo = Callable[[], None]
-"""Takes back in memory what a write that has failed was to keep; it must not enqueue anything.
-
-Also called when the write is refused because storage is closed.
-"""
+"""Takes back in memory what a write was to keep that has failed, or that is refused because storage
+is closed; it must not enqueue anything."""
 
 ANY_NUMBER = 1 << 62
 """Where a number of batches is not limited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from fakebus.errors import MissingExtraError
@@ -31,17 +31,25 @@ class DeclaredReaders:
         self._parties = parties
         self._registry = registry
 
-    async def refusal(self, services: Collection[str], topic: str, record: Record) -> str | None:
-        """Return why services could not read a record's value; ``None`` if they can, or might.
+    async def of_topic(
+        self, topic: str
+    ) -> Callable[[Collection[str], Record], Awaitable[str | None]] | None:
+        """Return what tells why services cannot read a topic's record; ``None`` if all can.
 
-        Args:
-            services: the names that a group, or what reads for it, goes by.
-            topic: where the record is.
-            record: the record; one without a value needs no schema.
+        It takes the names that a group goes by, or what reads for it, and the record.
         """
+        declared = await self._of(topic)
+        return partial(self._refusal, declared) if any(declared.values()) else None
+
+    async def _refusal(
+        self,
+        declared: Mapping[str, Sequence[FixtureReader]],
+        services: Collection[str],
+        record: Record,
+    ) -> str | None:
         readers = {
-            subject: [one for one in declared if one.service in services]
-            for subject, declared in (await self._of(topic)).items()
+            subject: [one for one in some if one.service in services]
+            for subject, some in declared.items()
         }
         if not any(readers.values()) or record.value is None:
             return None

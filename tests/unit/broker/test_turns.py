@@ -11,6 +11,7 @@ from fakebus.broker import turns as turns_module
 from fakebus.broker.turns import (
     SLICE_S,
     Pace,
+    Rounds,
     SharedWork,
     SharedWorks,
     TurnBudget,
@@ -251,3 +252,86 @@ async def test_shared_works_are_kept_only_while_they_are_under_way() -> None:
     assert await asyncio.gather(*asked) == ["a", "a", "b", "b"]
     assert sorted(done) == ["a", "b"]
     assert works.is_idle
+
+
+class Question:
+    """A question that is answered when it may be, and notes who was answered before it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.has_begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, known: list[str]) -> str:
+        self.has_begun.set()
+        await self.may_end.wait()
+        known.append(self.name)
+        return "".join(known)
+
+
+async def test_who_asks_while_a_round_is_under_way_is_answered_in_the_next_one() -> None:
+    rounds = Rounds[list[str]](list, most_at_once=1)
+    asked = [Question(name) for name in "abcd"]
+    answers = [asyncio.create_task(rounds.ask(asked[0]))]
+    await asked[0].has_begun.wait()
+    answers += [asyncio.create_task(rounds.ask(each)) for each in asked[1:3]]
+    for each in asked[1:3]:
+        each.may_end.set()
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not asked[1].has_begun.is_set(), "no more rounds are under way at once"
+    asked[0].may_end.set()
+    assert await asyncio.gather(*answers) == ["a", "b", "bc"]
+    asked[3].may_end.set()
+    assert await rounds.ask(asked[3]) == "d", "what a round knew is forgotten"
+
+
+async def test_a_large_round_lets_another_one_go_on_beside_it() -> None:
+    rounds = Rounds[list[str]](list, most_at_once=2)
+    large, small, third = (Question(name) for name in "lst")
+    large_answer = asyncio.create_task(rounds.ask(large))
+    await large.has_begun.wait()
+    small.may_end.set()
+    assert await rounds.ask(small) == "s"
+    third.may_end.set()
+    assert await rounds.ask(third) == "t"
+    assert not large_answer.done()
+    large.may_end.set()
+    assert await large_answer == "l"
+
+
+async def test_a_round_has_so_many_questions_and_the_others_are_of_the_next_one() -> None:
+    rounds = Rounds[list[str]](list, most_at_once=1, most_askers=2)
+    asked = [Question(name) for name in "abcdef"]
+    answers = [asyncio.create_task(rounds.ask(each)) for each in asked]
+    await asked[0].has_begun.wait()
+    for each in asked:
+        each.may_end.set()
+    assert await asyncio.gather(*answers) == ["a", "b", "bc", "d", "de", "f"]
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_who_gives_up_a_question_holds_up_nobody(*, has_begun: bool) -> None:
+    rounds = Rounds[list[str]](list, most_at_once=1)
+    first, second, last = (Question(name) for name in "fsl")
+    waiting = [asyncio.create_task(rounds.ask(each)) for each in (first, second)]
+    if has_begun:
+        await first.has_begun.wait()
+    waiting[0].cancel()
+    second.may_end.set()
+    assert await waiting[1] == "s"
+    last.may_end.set()
+    assert await rounds.ask(last) == "l"
+
+
+async def test_a_question_that_fails_ends_no_other() -> None:
+    rounds = Rounds[list[str]](list, most_at_once=1)
+
+    async def fail(known: list[str]) -> str:
+        raise LookupError
+
+    good = Question("g")
+    good.may_end.set()
+    found = await asyncio.gather(rounds.ask(fail), rounds.ask(good), return_exceptions=True)
+    assert [type(found[0]), found[1]] == [LookupError, "g"]
+    assert await rounds.ask(good) == "g"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,11 +15,11 @@ from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.config import Settings
-from fakebus.lineage import flow
+from fakebus.lineage import causes, flow, flow_walk
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.processes import Process
 from fakebus.records.builder import build_batch
-from fakebus.records.record import NewRecord
+from fakebus.records.record import NewRecord, Record
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 
@@ -513,7 +514,7 @@ async def test_some_possible_causes_are_all_followed_and_many_are_not(
             assert edge["rivals"] == len(rivals) - 1
             assert sorted(each["rank"] for each in rivals) == [1, 2, 3]
     assert len(await played.edges(orders[1], 1)) == 3
-    monkeypatch.setattr(flow, "MOST_FOLLOWED", 2)
+    monkeypatch.setattr(flow_walk, "MOST_FOLLOWED", 2)
     assert len(await played.edges(orders[1])) == 5
 
 
@@ -552,21 +553,21 @@ async def test_an_answer_is_bounded_in_edges_and_time(
     await played.fetch("billing", causes[0])
     effects = [await played.write("billing", "invoices") for _ in range(3)]
     assert len((await played.bus.flows.of_record(effects[0]))["edges"]) > 4
-    monkeypatch.setattr(flow, "MOST_EDGES", 4)
+    monkeypatch.setattr(flow_walk, "MOST_EDGES", 4)
     told = await played.bus.flows.of_record(effects[0])
     more = "asked for by edges=10000"
     assert (len(told["edges"]), told["left_out"]) == (4, [f"edges beyond the first 4, {more}"])
     told = await played.bus.flows.of_record(effects[0], most_edges=5)
     assert (len(told["edges"]), told["left_out"]) == (5, ["edges beyond the first 5"])
-    monkeypatch.setattr(flow, "MOST_EDGES", 1000)
-    monkeypatch.setattr(flow, "MOST_UNLIKELY", 0)
+    monkeypatch.setattr(flow_walk, "MOST_EDGES", 1000)
+    monkeypatch.setattr(flow_walk, "MOST_UNLIKELY", 0)
     told = await played.bus.flows.of_record(effects[0])
     assert (len(told["edges"]), told["left_out"]) == (
         5,
         [f"what lies behind unlikely causes, {more}"],
     )
     assert len((await played.bus.flows.of_record(effects[0], most_edges=1000))["edges"]) == 9
-    monkeypatch.setattr(flow, "WALK_S", -1.0)
+    monkeypatch.setattr(flow_walk, "WALK_S", -1.0)
     told = await played.bus.flows.of_record(effects[0])
     assert (told["edges"], len(told["records"])) == ([], 1)
     assert told["left_out"] == ["what was not found within -1 s"]
@@ -619,3 +620,73 @@ async def test_a_flow_is_told_as_it_was_at_a_time() -> None:
         )
         assert [each["record"] for each in found["records"]] == ["orders[0]@0"]
         assert found["as_of_ms"] == moments["nothing"]
+
+
+async def test_questions_that_are_asked_at_once_are_answered_as_each_alone(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_walk, "MOST_EDGES", 6)
+    monkeypatch.setattr(causes, "MOST_EFFECTS", 2)
+    monkeypatch.setattr(causes, "MOST_RIVALS", 2)
+    monkeypatch.setattr(causes, "_FEW", 1)
+    monkeypatch.setattr(causes, "MOST_OF_A_FLOW", 2)
+    trace = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    names = [await played.write("shop", "orders") for _ in range(4)]
+    await played.fetch("billing", names[0])
+    names += [await played.write("billing", "invoices") for _ in range(4)]
+    names += [await played.write("mail", "letters", trace) for _ in range(3)]
+    await played.commit("billing", names[1])
+    alone = [await played.flow(name) for name in names]
+    assert {each.lstrip("0123456789 ") for told in alone for each in told["left_out"]} == {
+        "possible causes",
+        "possible effects",
+        "trace with older records than its newest 2",
+    }
+    catch_ups = 0
+    catch_up = flow.Flows._catch_up
+
+    async def counted(flows: flow.Flows) -> object:
+        nonlocal catch_ups
+        catch_ups += 1
+        return await catch_up(flows)
+
+    monkeypatch.setattr(flow.Flows, "_catch_up", counted)
+    assert await asyncio.gather(*(played.flow(name) for name in names)) == alone
+    assert catch_ups == 3, "what is known is looked up once a round, the first two begin at once"
+
+
+async def test_questions_about_other_times_do_not_share_what_is_known(played: Played) -> None:
+    order = await played.write("shop", "orders")
+    await played.handle("billing", order, "invoices")
+    flows, now_ms = played.bus.flows, played.bus.broker.clock.now_ms()
+    place = asked_place(order)
+    told = await asyncio.gather(
+        *(flows.of_records("", [place], None, as_of) for as_of in (None, 1000, None, now_ms))
+    )
+    assert [len(each["records"]) for each in told] == [2, 0, 2, 2]
+    assert [each.get("as_of_ms") for each in told] == [None, 1000, None, now_ms]
+
+
+async def test_the_declared_readers_of_a_topic_are_looked_up_once_for_all_its_records(
+    played: Played,
+) -> None:
+    looked_up, read = list[str](), list[int]()
+
+    async def readers(topic: str) -> object:
+        async def refusal(services: object, record: Record) -> str | None:
+            read.append(record.offset)
+            return "no such field" if record.offset == 1 else None
+
+        looked_up.append(topic)
+        return refusal if topic == "orders" else None
+
+    played.bus.flows._readers = readers  # type: ignore[assignment]  # one that is counted
+    names = [await played.write("shop", "orders") for _ in range(3)]
+    for name in names:
+        await played.handle("billing", name, "invoices")
+    flow = await played.bus.flows.of_records("", map(asked_place, names))
+    states = {
+        each["record"]: [group["state"] for group in each["groups"]] for each in flow["records"]
+    }
+    assert [states[name] for name in names] == [["handled"], ["unreadable"], ["handled"]]
+    assert (sorted(looked_up), sorted(read)) == (["invoices", "orders"], [0, 1, 2])
