@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from fakebus.errors import MissingExtraError
 from fakebus.sql.lines import TopicLines
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     from fakebus.schemas.payloads import SchemaSource
 
+_T = TypeVar("_T")
 _ROWS_AT_ONCE = 1000
+_CANCEL_S = 0.1
+"""After so long what has only begun to be carried out is told once more to end."""
 _CLOSED = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -46,7 +50,8 @@ class Result(NamedTuple):
 class Engine:
     """Engine for one query; for ``with``, or to be opened and closed.
 
-    All but :meth:`cancel` is for one thread at a time.
+    All but :meth:`cancel` is for one thread at a time. What may take long is carried out in a
+    thread of the engine's own: Ctrl-C does not reach the engine, but whoever waits for it.
 
     Args:
         memory_mb: what it may use.
@@ -75,6 +80,8 @@ class Engine:
         except ModuleNotFoundError:
             raise MissingExtraError("SQL", "sql") from None
         self._errors = duckdb.Error
+        self._thread = ThreadPoolExecutor(1, "fakebus sql engine")
+        self._opened.callback(self._thread.shutdown)
         self._folder = self._given_folder or Path(
             self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
         )
@@ -148,7 +155,9 @@ class Engine:
                 lines.finish()
             for table in self._tables:
                 mine = [each.latest for each in wanted if each.topic == table.topic]
-                table.finish(latest=True in mine, all_records=False in mine)
+                self._in_thread(
+                    partial(table.finish, latest=True in mine, all_records=False in mine)
+                )
 
     def run(self, text: str, rows_at_once: int = _ROWS_AT_ONCE) -> Result:
         """Carry a query out over the tables that there are.
@@ -162,7 +171,7 @@ class Engine:
         """
         with self._explained():
             self._shut()
-            found = self._connection.execute(text)
+            found = self._in_thread(partial(self._connection.execute, text))
             described = found.description or ()
         columns, kinds = [each[0] for each in described], [each[1] for each in described]
         return Result(columns, kinds, self._rows(rows_at_once))
@@ -170,7 +179,7 @@ class Engine:
     def _rows(self, at_once: int) -> Iterator[Sequence[Any]]:
         while True:
             with self._explained():
-                rows = self._connection.fetchmany(at_once)
+                rows = self._in_thread(partial(self._connection.fetchmany, at_once))
             if not rows:
                 return
             yield from rows
@@ -191,7 +200,8 @@ class Engine:
         with self._explained():
             self._shut(path.absolute())
             asked, target = text.strip().rstrip(";"), literal(str(path.absolute()))
-            return self._copy(f"({asked}\n)", f"{target} ({options})", kind)
+            copy = partial(self._copy, f"({asked}\n)", f"{target} ({options})", kind)
+            return self._in_thread(copy)
 
     def _copy(self, asked: str, target: str, kind: str) -> int:
         from duckdb import ConversionException
@@ -221,6 +231,16 @@ class Engine:
             return copy(cast(SIGNED))
         except ConversionException:
             return copy(cast(DECIMAL))
+
+    def _in_thread(self, call: Callable[[], _T]) -> _T:
+        work = self._thread.submit(call)
+        try:
+            return work.result()
+        except BaseException:
+            while not work.done():
+                self.cancel()
+                wait([work], timeout=_CANCEL_S)
+            raise
 
     def _shut(self, path: Path | None = None) -> None:
         """Shut the engine off from files and networks, but for a file that is written."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -390,3 +394,17 @@ def test_topics_that_differ_only_in_capitals_are_asked_one_at_a_time(engine: Eng
     assert len(engine.tables('from t union all from "t@latest"')) == 2
     with pytest.raises(SqlError, match="'T' and 't' differ only in capitals"):
         engine.tables("from t union all from T")
+
+
+def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
+    target = tmp_path / "x.parquet"
+    command = [sys.executable, "-m", "fakebus", "sql", "from range(1000000000000)"]
+    with subprocess.Popen([*command, "--output", str(target)], stderr=subprocess.PIPE) as asked:
+        try:
+            while not target.exists() and asked.poll() is None:
+                time.sleep(0.02)
+            asked.send_signal(signal.SIGINT)
+            _, said = asked.communicate(timeout=60)
+        finally:
+            asked.kill()
+    assert (asked.returncode, said) == (0, b"")
