@@ -6,12 +6,15 @@ ReplicaManager.readFromLog.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import ErrorCode
+from fakebus.records.batch import split
 from fakebus.types import Buffer
 
 NO_EPOCH = -1
@@ -64,7 +67,7 @@ class FetchTarget:
     upto_offset: int = -1
     """One past the last record that there is to read; -1 when there is nothing."""
     batches: list[Buffer] | tuple[Buffer, ...] = ()
-    """Stored batches, byte for byte."""
+    """Stored batches, byte for byte; small ones may stand one behind the other."""
     size_bytes: int = 0
     counted_bytes: int = 0
     """What it counts towards min_bytes: also what there was no room for."""
@@ -115,6 +118,10 @@ class FetchTarget:
             end = self.last_stable_offset
         if self.fetch_offset < end:
             self.upto_offset = end
+
+    def single_batches(self) -> Iterator[Buffer]:
+        """Yield the batches that were found, each by itself."""
+        return chain.from_iterable(map(split, self.batches))
 
     def forget(self) -> None:
         """Let go of the batches that were found."""

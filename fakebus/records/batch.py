@@ -20,6 +20,7 @@ snappy's format description (the size at the start of a block).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -176,6 +177,15 @@ def parse_header(buffer: Buffer, offset: int = 0) -> BatchHeader:
     if offset < 0 or len(buffer) - offset < HEADER_SIZE:
         raise CorruptBatchError("the record batch is shorter than its header of 61 bytes")
     return BatchHeader._make(HEADER.unpack_from(buffer, offset))
+
+
+def split(data: Buffer) -> Iterator[Buffer]:
+    """Yield the batches that stand one behind the other, all of them whole."""
+    at = 0
+    while at < len(data):
+        end = at + parse_header(data, at).size
+        yield data if end - at == len(data) else data[at:end]
+        at = end
 
 
 def check_whole(buffer: Buffer) -> BatchHeader:

@@ -215,7 +215,8 @@ class ShareFetch:
     def _acquire(self, fetched: ShareFetched, target: FetchTarget, most: int) -> None:
         delivery, limits = fetched.delivery, self._limits
         partition, log = delivery.partition, delivery.log
-        headers = [parse_header(batch) for batch in target.batches]
+        batches = list(target.single_batches())
+        headers = list(map(parse_header, batches))
         first, last = max(target.fetch_offset, headers[0].base_offset), headers[-1].last_offset
         if not limits.exact:
             # A batch is not divided.
@@ -237,7 +238,7 @@ class ShareFetch:
         self._deliveries.acquired(delivery, fetched.acquired, self._member_id, self._origin)
         fetched.batches = [
             batch
-            for batch, header in zip(target.batches, headers, strict=True)
+            for batch, header in zip(batches, headers, strict=True)
             if any(
                 begin <= header.last_offset and header.base_offset <= end
                 for begin, end, _ in fetched.acquired

@@ -369,7 +369,7 @@ class Consumer:
                 continue  # it was given back, or sought, meanwhile
             if target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
                 self._next[place] = self._reset(place, target.log)
-            for batch in target.batches:
+            for batch in target.single_batches():
                 for record in await _records(batch, target.fetch_offset):
                     self._ahead.append((place, record))
                 self._next[place] = target.last_offset + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakebus.app import FakeBus
+from fakebus.broker.tail_cache import LogTail
 from fakebus.web.rest import consumers
 from tests.unit.web.rest.proxy import Consumer, Proxy, error_of, new_name
 
@@ -242,3 +243,17 @@ def test_a_page_of_another_origin_does_not_move_a_consumer_on(proxy: Proxy, name
     headers = {"Sec-Fetch-Site": "cross-site"}
     assert proxy.ask("GET", path, headers=headers).status_code == 403
     assert consumer.values() == [0, 1, 2]
+
+
+def test_records_of_single_batches_are_all_read_from_where_they_are_stored(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The newest ones are also in memory, where each batch is by itself.
+    monkeypatch.setattr(LogTail, "read", lambda *_, **__: None)
+    name = new_name("stored")
+    for number in range(5):
+        proxy.produce(name, {"value": number})
+    consumer = proxy.consumer(name)
+    consumer.do("POST", "/subscription", {"topics": [name]})
+    assert consumer.values() == [0, 1, 2, 3, 4]
+    consumer.do("DELETE", "")
