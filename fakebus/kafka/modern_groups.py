@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.requests import HeartbeatResult
 from fakebus.broker.groups.streams.topology import TaskId
 from fakebus.broker.nodes import KEPT_IN
-from fakebus.broker.security.resources import ResourceType
+from fakebus.broker.security.resources import NOT_ASKED, ResourceType
+from fakebus.broker.topics import Topic
 from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext
 from fakebus.protocol.messages import TaskIds
+from fakebus.types import TopicPartition
 
 
 def watch(context: RequestContext) -> None:
@@ -46,18 +48,30 @@ class Described(NamedTuple):
     group: GroupDescription | None
     error: ErrorCode = ErrorCode.NONE
     message: str | None = None
+    operations: int = NOT_ASKED
+    """What the client may do with it, if it has asked for that."""
+
+
+class DescribeRequest(Protocol):
+    """Request for groups of one type."""
+
+    group_ids: list[str]
+    include_authorized_operations: bool
 
 
 async def describe_all(
-    group_ids: Iterable[str], group_type: str, context: RequestContext
+    request: DescribeRequest, group_type: str, context: RequestContext
 ) -> AsyncIterator[Described]:
     """Yield groups of one type by their names; one that is named twice is told once.
 
     An empty name comes before all others, as in Kafka.
     """
     # A group may be some megabytes.
-    async for name in in_turns(sorted(dict.fromkeys(group_ids), key=bool)):
-        yield _describe(name, group_type, context)
+    async for name in in_turns(sorted(dict.fromkeys(request.group_ids), key=bool)):
+        found = _describe(name, group_type, context)
+        if found.group is not None and request.include_authorized_operations:
+            found = found._replace(operations=context.operations(ResourceType.GROUP, name))
+        yield found
 
 
 def _describe(group_id: str, group_type: str, context: RequestContext) -> Described:
@@ -82,6 +96,18 @@ def _topics(members: Iterable[MemberDescription]) -> set[str]:
         if member.modern is not None:
             found |= member.modern.topics
             found.update(place.topic for place in (*member.modern.owned, *member.modern.target))
+    return found
+
+
+def partitions_by_topic(
+    places: Iterable[TopicPartition], context: RequestContext
+) -> Mapping[Topic, list[int]]:
+    """Return partitions by topic, of those topics that are there."""
+    found: dict[Topic, list[int]] = {}
+    for name, partition in places:
+        topic = context.broker.topics.get(name)
+        if topic is not None:
+            found.setdefault(topic, []).append(partition)
     return found
 
 

@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fakebus.broker.groups.group import CONSUMER, MemberDescription, ModernMember
-from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.modern_groups import Described, describe_all
+from fakebus.kafka.modern_groups import Described, describe_all, partitions_by_topic
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ConsumerGroupDescribeRequest,
@@ -41,24 +40,18 @@ async def handle_consumer_group_describe(
 ) -> ConsumerGroupDescribeResponse:
     """Show consumer groups with their members."""
     return ConsumerGroupDescribeResponse(
-        groups=[
-            _describe(each, request, context)
-            async for each in describe_all(request.group_ids, CONSUMER, context)
-        ]
+        groups=[_describe(each, context) async for each in describe_all(request, CONSUMER, context)]
     )
 
 
 def _describe(
-    described: Described, request: ConsumerGroupDescribeRequest, context: RequestContext
+    described: Described, context: RequestContext
 ) -> ConsumerGroupDescribeResponseDescribedGroup:
-    group_id, group, error, message = described
+    group_id, group, error, message, operations = described
     if group is None:
         return ConsumerGroupDescribeResponseDescribedGroup(
             error_code=error.code, error_message=message, group_id=group_id
         )
-    operations = NOT_ASKED
-    if request.include_authorized_operations:
-        operations = context.operations(ResourceType.GROUP, group_id)
     return ConsumerGroupDescribeResponseDescribedGroup(
         group_id=group_id,
         group_state=group.state,
@@ -93,15 +86,11 @@ def _member(
 def _assignment(
     places: Iterable[TopicPartition], context: RequestContext
 ) -> ConsumerGroupDescribeResponseAssignment:
-    found: dict[str, ConsumerGroupDescribeResponseTopicPartitions] = {}
-    for name, partition in places:
-        topic = context.broker.topics.get(name)
-        if topic is not None:
-            row = found.setdefault(
-                name,
-                ConsumerGroupDescribeResponseTopicPartitions(
-                    topic_id=topic.topic_id, topic_name=name, partitions=[]
-                ),
+    return ConsumerGroupDescribeResponseAssignment(
+        topic_partitions=[
+            ConsumerGroupDescribeResponseTopicPartitions(
+                topic_id=topic.topic_id, topic_name=topic.name, partitions=numbers
             )
-            row.partitions.append(partition)
-    return ConsumerGroupDescribeResponseAssignment(topic_partitions=list(found.values()))
+            for topic, numbers in partitions_by_topic(places, context).items()
+        ]
+    )

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fakebus.broker.groups.group import SHARE, MemberDescription, ModernMember
-from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.modern_groups import Described, describe_all
+from fakebus.kafka.modern_groups import Described, describe_all, partitions_by_topic
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ShareGroupDescribeRequest,
@@ -40,24 +39,18 @@ async def handle_share_group_describe(
 ) -> ShareGroupDescribeResponse:
     """Show share groups with their members."""
     return ShareGroupDescribeResponse(
-        groups=[
-            _describe(each, request, context)
-            async for each in describe_all(request.group_ids, SHARE, context)
-        ]
+        groups=[_describe(each, context) async for each in describe_all(request, SHARE, context)]
     )
 
 
 def _describe(
-    described: Described, request: ShareGroupDescribeRequest, context: RequestContext
+    described: Described, context: RequestContext
 ) -> ShareGroupDescribeResponseDescribedGroup:
-    group_id, group, error, message = described
+    group_id, group, error, message, operations = described
     if group is None:
         return ShareGroupDescribeResponseDescribedGroup(
             error_code=error.code, error_message=message, group_id=group_id
         )
-    operations = NOT_ASKED
-    if request.include_authorized_operations:
-        operations = context.operations(ResourceType.GROUP, group_id)
     return ShareGroupDescribeResponseDescribedGroup(
         group_id=group_id,
         group_state=group.state,
@@ -88,15 +81,11 @@ def _member(
 def _assignment(
     places: Iterable[TopicPartition], context: RequestContext
 ) -> ShareGroupDescribeResponseAssignment:
-    found: dict[str, ShareGroupDescribeResponseTopicPartitions] = {}
-    for name, partition in places:
-        topic = context.broker.topics.get(name)
-        if topic is not None:
-            row = found.setdefault(
-                name,
-                ShareGroupDescribeResponseTopicPartitions(
-                    topic_id=topic.topic_id, topic_name=name, partitions=[]
-                ),
+    return ShareGroupDescribeResponseAssignment(
+        topic_partitions=[
+            ShareGroupDescribeResponseTopicPartitions(
+                topic_id=topic.topic_id, topic_name=topic.name, partitions=numbers
             )
-            row.partitions.append(partition)
-    return ShareGroupDescribeResponseAssignment(topic_partitions=list(found.values()))
+            for topic, numbers in partitions_by_topic(places, context).items()
+        ]
+    )

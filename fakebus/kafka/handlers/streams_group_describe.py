@@ -13,7 +13,6 @@ from fakebus.broker.groups.group import STREAMS
 from fakebus.broker.groups.streams.assignor import NO_TASKS, TaskShare
 from fakebus.broker.groups.streams.group import StreamsGroup, StreamsMember
 from fakebus.broker.groups.streams.topology import InternalTopic
-from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.modern_groups import Described, describe_all, task_ids
 from fakebus.protocol.api_keys import ApiKey
@@ -41,25 +40,19 @@ async def handle_streams_group_describe(
 ) -> StreamsGroupDescribeResponse:
     """Show streams groups with their topology and their members."""
     return StreamsGroupDescribeResponse(
-        groups=[
-            _describe(each, request, context)
-            async for each in describe_all(request.group_ids, STREAMS, context)
-        ]
+        groups=[_describe(each, context) async for each in describe_all(request, STREAMS, context)]
     )
 
 
 def _describe(
-    described: Described, request: StreamsGroupDescribeRequest, context: RequestContext
+    described: Described, context: RequestContext
 ) -> StreamsGroupDescribeResponseDescribedGroup:
-    group_id, known, error, message = described
+    group_id, known, error, message, operations = described
     group = context.broker.group_coordinator.streams_group(group_id)
     if known is None or group is None:
         return StreamsGroupDescribeResponseDescribedGroup(
             error_code=error.code, error_message=message, group_id=group_id
         )
-    operations = NOT_ASKED
-    if request.include_authorized_operations:
-        operations = context.operations(ResourceType.GROUP, group_id)
     return StreamsGroupDescribeResponseDescribedGroup(
         group_id=group_id,
         group_state=known.state,

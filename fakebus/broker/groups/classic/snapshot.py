@@ -1,23 +1,22 @@
 """A group as bytes, so that its members survive a restart of the broker.
 
 Kept are the members, their assignments and the generation, as Kafka keeps them in
-``__consumer_offsets``. The form is JSON, so that a look into the data file explains it.
+``__consumer_offsets``.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.group import CLASSIC
 from fakebus.broker.groups.requests import GroupProtocol
 from fakebus.broker.groups.sessions import Session
-from fakebus.errors import StorageError
+from fakebus.broker.groups.stored import pack, unpacked
 
-_VERSION = 1
 _STORED_STATES = (GroupState.EMPTY, GroupState.COMPLETING_REBALANCE, GroupState.STABLE)
 """Who waits in the join phase is not stored: the clients will ask again."""
 
@@ -34,10 +33,9 @@ def encode_group(group: ClassicGroup, assignments: Mapping[str, bytes] | None = 
             once they are in force: stable.
     """
     state = group.state if assignments is None else GroupState.STABLE
-    return json.dumps(
+    return pack(
+        CLASSIC,
         {
-            "version": _VERSION,
-            "type": "classic",
             "state": state.value,
             "state_timestamp_ms": group.state_timestamp_ms,
             "generation_id": group.generation_id,
@@ -54,8 +52,7 @@ def encode_group(group: ClassicGroup, assignments: Mapping[str, bytes] | None = 
                 for member in group.members.values()
             ],
         },
-        separators=(",", ":"),
-    ).encode()
+    )
 
 
 def _encode_member(member: GroupMember, assignment: bytes) -> dict[str, Any]:
@@ -91,17 +88,10 @@ def decode_group(
     group = ClassicGroup(group_id, now_ms)
     if snapshot is None:
         return group
-    try:
-        fields = json.loads(snapshot)
-        if fields["version"] != _VERSION:
-            raise ValueError(f"its version is {fields['version']}")
+    with unpacked(group_id, snapshot) as fields:
         if GroupState(fields["state"]) not in _STORED_STATES:
             raise ValueError(f"its state is {fields['state']}")
         _fill_in(group, fields, new_session)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"the stored state of group {group_id} cannot be read: {error}") from (
-            error
-        )
     return group
 
 

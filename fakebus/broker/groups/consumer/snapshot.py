@@ -1,11 +1,7 @@
-"""A consumer group as bytes, so that it survives a restart of the broker with all it has promised.
-
-The form is JSON, so that a look into the data file explains it.
-"""
+"""A consumer group as bytes, so that it survives a restart of the broker with all its promises."""
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,10 +12,9 @@ from fakebus.broker.groups.consumer.member import ClassicSide, ConsumerMember, E
 from fakebus.broker.groups.group import CONSUMER
 from fakebus.broker.groups.requests import GroupProtocol
 from fakebus.broker.groups.sessions import Session
-from fakebus.errors import StorageError
+from fakebus.broker.groups.stored import pack, unpacked
 from fakebus.types import TopicIdPartition, by_topic_id
 
-_VERSION = 1
 _GROUP_FIELDS = "epoch assignment_epoch assigned_at_ms topics_digest state_since_ms".split()
 _MEMBER_FIELDS = (
     "member_id instance_id rack_id client_id client_host session_timeout_ms rebalance_timeout_ms "
@@ -32,8 +27,7 @@ NewSession = Callable[[ConsumerGroup, str], Session]
 
 def encode_group(group: ConsumerGroup) -> bytes:
     """Return a group's snapshot."""
-    fields: dict[str, Any] = {"version": _VERSION, "type": CONSUMER}
-    fields |= {name: getattr(group, name) for name in _GROUP_FIELDS}
+    fields: dict[str, Any] = {name: getattr(group, name) for name in _GROUP_FIELDS}
     fields["members"] = [
         {name: getattr(member, name) for name in _MEMBER_FIELDS}
         | {
@@ -46,7 +40,7 @@ def encode_group(group: ConsumerGroup) -> bytes:
         }
         for member in group.members.values()
     ]
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return pack(CONSUMER, fields)
 
 
 def decode_group(
@@ -62,10 +56,7 @@ def decode_group(
     Raises:
         StorageError: the snapshot cannot be read.
     """
-    try:
-        fields = json.loads(snapshot or b"null")
-        if fields["version"] != _VERSION:
-            raise ValueError(f"its version is {fields['version']}")
+    with unpacked(group.group_id, snapshot or b"null") as fields:
         for name in _GROUP_FIELDS:
             setattr(group, name, fields[name])
         for each in fields["members"]:
@@ -79,10 +70,6 @@ def decode_group(
             group.add(member)
             group.hold(member, _decode_epochs(each["assigned"]), _decode_epochs(each["revoking"]))
             group.targets[member.member_id] = frozenset(_decode_places(each["target"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"the stored state of group {group.group_id} cannot be read: {error}"
-        ) from error
     # Topics may have changed without the group having heard of it.
     group.topics_changed = True
     return group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ from fakebus.broker.groups.group import SHARE, ModernMember
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.share.assignor import assign
-from fakebus.errors import ErrorCode, StorageError
+from fakebus.broker.groups.stored import pack, unpacked
+from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicIdPartition, TopicPartition
 
-_VERSION = 1
 _GROUP_FIELDS = ("epoch", "assignment_epoch", "assigned_at_ms", "topics_digest", "state_since_ms")
 _MEMBER_FIELDS = (
     *("member_id", "rack_id", "client_id", "client_host", "session_timeout_ms"),
@@ -108,18 +107,17 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
         )
 
     def encode(self) -> bytes:
-        """Return the group's snapshot: JSON, so that a look into the data file explains it.
+        """Return the group's snapshot.
 
         What members read is not kept: it follows from their topics.
         """
-        fields = {"version": _VERSION, "type": SHARE}
-        fields |= {name: getattr(self, name) for name in _GROUP_FIELDS}
+        fields = {name: getattr(self, name) for name in _GROUP_FIELDS}
         members = [
             {name: getattr(member, name) for name in _MEMBER_FIELDS}
             | {"topics": sorted(member.topics)}
             for member in self.members.values()
         ]
-        return json.dumps(fields | {"members": members}, separators=(",", ":")).encode()
+        return pack(SHARE, fields | {"members": members})
 
     def decode(self, snapshot: bytes | None, new_session: Callable[[str], Session]) -> None:
         """Fill a new group with what a snapshot shows.
@@ -133,10 +131,7 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
         """
         if snapshot is None:
             return
-        try:
-            fields = json.loads(snapshot)
-            if fields["version"] != _VERSION:
-                raise ValueError(f"its version is {fields['version']}")
+        with unpacked(self.group_id, snapshot) as fields:
             for name in _GROUP_FIELDS:
                 setattr(self, name, fields[name])
             for each in fields["members"]:
@@ -145,10 +140,6 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
                     session=new_session(each["member_id"]),
                     topics=frozenset(each["topics"]),
                 )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"the stored state of group {self.group_id} cannot be read: {error}"
-            ) from error
         assigned_at_ms = self.assigned_at_ms
         self.assign(assigned_at_ms)
         for member in self.members.values():

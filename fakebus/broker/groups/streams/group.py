@@ -11,6 +11,7 @@ from fakebus.broker.groups.coordinated import CoordinatedGroup, CoordinatedMembe
 from fakebus.broker.groups.group import STREAMS, ModernMember
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.groups.sessions import Session
+from fakebus.broker.groups.stored import pack, unpacked
 from fakebus.broker.groups.streams.assignor import NO_TASKS, TaskShare, assign_tasks
 from fakebus.broker.groups.streams.requests import Endpoint, EndpointTopics
 from fakebus.broker.groups.streams.topology import (
@@ -20,10 +21,9 @@ from fakebus.broker.groups.streams.topology import (
     configure,
 )
 from fakebus.broker.topics import Topic, Topics
-from fakebus.errors import ErrorCode, StorageError
+from fakebus.errors import ErrorCode
 from fakebus.types import TopicPartition
 
-_VERSION = 1
 _GROUP_FIELDS = (
     *("epoch", "assignment_epoch", "assigned_at_ms", "topics_digest", "state_since_ms"),
     "endpoint_epoch",
@@ -233,9 +233,8 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         )
 
     def encode(self) -> bytes:
-        """Return the group's snapshot: JSON, so that a look into the data file explains it."""
-        fields: dict[str, Any] = {"version": _VERSION, "type": STREAMS}
-        fields |= {name: getattr(self, name) for name in _GROUP_FIELDS}
+        """Return the group's snapshot."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in _GROUP_FIELDS}
         fields["replicas"] = self.replicas
         fields["topology"] = None if self.topology is None else self.topology.encode()
         fields["members"] = [
@@ -250,7 +249,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
             }
             for member in self.members.values()
         ]
-        return json.dumps(fields, separators=(",", ":")).encode()
+        return pack(STREAMS, fields)
 
     def decode(self, snapshot: bytes | None, new_session: Callable[[str], Session]) -> None:
         """Fill a new group with what a snapshot shows.
@@ -264,10 +263,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         """
         if snapshot is None:
             return
-        try:
-            fields = json.loads(snapshot)
-            if fields["version"] != _VERSION:
-                raise ValueError(f"its version is {fields['version']}")
+        with unpacked(self.group_id, snapshot) as fields:
             for name in _GROUP_FIELDS:
                 setattr(self, name, fields[name])
             # Files of before it was stored do not have it.
@@ -287,10 +283,6 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
                 self.members[member.member_id] = member
                 self.targets[member.member_id] = _share(each["target"])
                 member.is_settled = member.tasks == self.targets[member.member_id]
-        except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"the stored state of group {self.group_id} cannot be read: {error}"
-            ) from error
         self.configure()
         # Topics may have changed without the group having heard of it.
         self.topics_changed = True
