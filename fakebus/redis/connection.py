@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from fakebus.broker.activity import Peer
+from fakebus.broker.turns import Slices
 from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.call import Session
@@ -34,7 +35,8 @@ MAX_WAITING_BYTES = 1024 * 1024
 """Of the requests behind the one that is carried out; one alone may be larger."""
 MAX_BYTES_OF_ALL = 256 * 1024 * 1024
 """Of what all connections have sent and not been answered."""
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024
+"""What is parsed at once, in some 16 milliseconds if every byte is a line."""
 
 Run = Callable[[Session, list[bytes]], Awaitable[Reply]]
 Request = list[bytes]
@@ -71,6 +73,11 @@ class WaitingRequests:
     def end(self, problem: ProtocolError | None) -> None:
         """Let nothing come after what is waiting but the reason why."""
         self._requests.put_nowait(problem)
+
+    @property
+    def are_none(self) -> bool:
+        """Whether the next one has yet to come."""
+        return self._requests.empty()
 
     async def get(self) -> Request | ProtocolError | None:
         """Return the next request, which goes on counting until it is answered."""
@@ -136,7 +143,7 @@ class RedisConnection:
                 await self._writer.wait_closed()
 
     async def _receive(self) -> None:
-        problem = None
+        problem, slices = None, Slices()
         try:
             while data := await self._reader.read(_READ_BYTES):
                 for request in self._parser.feed(data):
@@ -144,6 +151,11 @@ class RedisConnection:
                 self._count()
                 if self._budget.exceeded and self._counted > MAX_WAITING_BYTES:
                     raise ProtocolError("the requests of all clients together are too large")
+                if len(data) == _READ_BYTES:
+                    # There is more already, which reading does not wait for.
+                    await slices.keep()
+                else:
+                    slices = Slices()
         except ProtocolError as error:
             problem = error
             peer = self._writer.get_extra_info("peername")
@@ -153,8 +165,14 @@ class RedisConnection:
 
     async def _answer(self) -> None:
         CURRENT.set(self._turn)
+        slices = Slices()
         while not self._session.closing:
-            request = await self._requests.get()
+            if self._requests.are_none:
+                request = await self._requests.get()
+                slices = Slices()
+            else:
+                await slices.keep()
+                request = await self._requests.get()
             if not isinstance(request, list):
                 # Redis says nothing to what speaks HTTP either: a browser shows it to nobody.
                 if request is not None and not isinstance(request, CrossProtocolError):

@@ -55,6 +55,7 @@ class ProtobufSchema:
         files: descriptors, dependencies first, the schema itself last.
         imports: what the schema says that it imports, whether it is there or not.
         text: as it was written, if the descriptors do not hold everything.
+        pool: knows all types, where the files would define some of them twice.
     """
 
     schema_type = "PROTOBUF"
@@ -64,7 +65,10 @@ class ProtobufSchema:
         files: Sequence[FileDescriptorProto],
         imports: Sequence[Import],
         text: str | None = None,
+        pool: DescriptorPool | None = None,
     ) -> None:
+        if pool is not None:
+            self._pool = pool
         self.files = list(files)
         self.file = self.files[-1]
         self._imports = imports
@@ -80,9 +84,12 @@ class ProtobufSchema:
         package = f"{self.file.package}." if self.file.package else ""
         for message in self.file.message_type:
             file = FileDescriptorProto(package=self.file.package, syntax=self.file.syntax)
+            if self.file.edition:
+                file.edition = self.file.edition
             file.name = f"{_MAIN}.{message.name}"
             file.message_type.append(message)
-            yield f"{package}{message.name}", ProtobufSchema([*self.files, file], self._imports)
+            files = [*self.files, file]
+            yield f"{package}{message.name}", ProtobufSchema(files, self._imports, pool=self._pool)
 
     @cached_property
     def _pool(self) -> DescriptorPool:

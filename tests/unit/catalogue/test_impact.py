@@ -222,6 +222,24 @@ topics:
     assert {one["who"] for one in optional["concerned"]} == {"billing", "van"}
 
 
+@pytest.mark.parametrize("syntax", ['syntax = "proto2";', 'syntax = "proto3";'])
+def test_a_message_breaks_others_that_carry_it(impact: Impact, syntax: str) -> None:
+    message = "message B { optional int32 x = 1; }"
+    files = {
+        "set/fakebus.yaml": """\
+version: 1
+subjects:
+  - {subject: a, schema: a.proto}
+  - {subject: b, schema: b.proto}
+""",
+        "set/a.proto": f"{syntax} message A {{ optional B b = 1; }} {message}",
+        "set/b.proto": f"{syntax} {message}",
+        "new.proto": f"{syntax} {message.replace('int32', 'string')}",
+    }
+    found = impact("b", "--schema", "new.proto", files=files)
+    assert ("event", "a", "set/fakebus.yaml:3") in broken(found)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

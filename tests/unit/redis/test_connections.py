@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from typing import Any
 
 import psutil
 import pytest
@@ -15,9 +16,11 @@ import redis
 
 from fakebus import limited_log
 from fakebus.app import BusThread
+from fakebus.broker import turns
+from fakebus.memory_budget import MemoryBudget
 from fakebus.redis import long_answers
-from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
-from fakebus.redis.protocol import CrossProtocolError, Parser
+from fakebus.redis.connection import MAX_WAITING_BYTES, RedisConnection, WaitingRequests
+from fakebus.redis.protocol import CrossProtocolError, Parser, Status
 from fakebus.redis.server import RedisServer
 from tests.unit.redis.conftest import redis_bus
 
@@ -235,3 +238,57 @@ def test_who_takes_nothing_of_a_long_answer_makes_room_for_others(
             assert time.monotonic() < until
             time.sleep(0.05)
         assert len(client.xrange("long")) == 30
+
+
+class _Writer:
+    """Writer whose client takes everything at once."""
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+        self.transport = self
+        self.write = self.sent.extend
+
+    def get_extra_info(self, _: str) -> None:
+        """Know nothing of the client."""
+
+    def abort(self) -> None:
+        """End nothing."""
+
+    async def drain(self) -> None:
+        """Wait for nothing."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    wait_closed = drain
+
+
+@pytest.mark.parametrize("request_bytes", [b"\n", b"*0\r\n", b"PING\r\n"])
+async def test_others_have_their_turns_while_one_sends_tiny_requests_without_end(
+    request_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SLICE_S", 0.0)
+    reader, writer, others = asyncio.StreamReader(), _Writer(), 0
+    reader.feed_data(request_bytes * (256 * 1024 // len(request_bytes)))
+    reader.feed_eof()
+
+    async def run(session: object, request: list[bytes]) -> Status:
+        return Status("PONG")
+
+    async def go_on() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(go_on())
+    budget = MemoryBudget(1_000_000)
+    waiting: Any = writer
+    connection = RedisConnection(run, budget, long_answers.Turns(), reader, waiting)
+    await connection.serve()
+    other.cancel()
+    assert others >= 16
+    if request_bytes == b"PING\r\n":
+        assert len(writer.sent) == 256 * 1024 // 6 * 7
+        # Each of the answers, too, may have to wait for others.
+        assert others > 256 * 1024 // 6

@@ -686,3 +686,16 @@ def test_nothing_in_the_current_directory_is_run(
     compiler = Compiler()
     assert compiler.compile({"a": 'syntax = "proto3"; message A {}'}, "a").files
     compiler._stop()
+
+
+@pytest.mark.parametrize("head", ['syntax = "proto2";', 'syntax = "proto3";', 'edition = "2023";'])
+def test_messages_are_schemas_of_their_own_that_know_the_others(head: str) -> None:
+    label = "optional " if "proto2" in head else ""
+    schema = parse(
+        f"{head} package p; message A {{ {label}B b = 1; }} message B {{ {label}A a = 1; }}"
+    )
+    found = dict(schema.messages())
+    assert found.keys() == {"p.A", "p.B"}
+    assert [one in found["p.A"].canonical for one in ("message A", "message B")] == [True, False]
+    assert found["p.A"].canonical.splitlines()[0] == head
+    assert found["p.A"].incompatibilities(found["p.A"]) == []
