@@ -103,6 +103,11 @@ class _Metrics:
             sizes.append((place, await log.size_bytes()))
         counts: _Rows = [((topic.name,), len(topic.partitions)) for topic in topics]
         running = sum(nodes.is_running(node_id) for node_id in nodes.ids)
+        brokers: _Rows = [
+            ((str(node), nodes.addresses.get(node, "").rpartition("://")[2]), 1)
+            for node in nodes.ids
+            if nodes.is_running(node)
+        ]
         controllers = "kafka_controller_kafkacontroller_activecontrollercount"
         led: _Rows = [((), int(nodes.is_running(nodes.controller)))]
         all_partitions: _Rows = [((), sum(int(count) for _, count in counts))]
@@ -112,6 +117,7 @@ class _Metrics:
             *(_gauge(name, told, _PLACE, rows[name]) for name, told in _PARTITION_METRICS.items()),
             _gauge("kafka_log_log_size", "Bytes of a log", _PLACE, sizes),
             _gauge("kafka_brokers", "Brokers that run", (), [((), running)]),
+            _gauge("kafka_broker_info", "Brokers and their addresses", ("id", "address"), brokers),
             _gauge(controllers, "Controllers", (), led),
             _gauge(partitions, "Partitions of all topics", (), all_partitions),
         ]

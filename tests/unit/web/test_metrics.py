@@ -11,12 +11,26 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
 from tests.unit.web.rest.proxy import Proxy
 from tests.unit.web.server import http_bus
 
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 _NAME = re.compile(r"\b(?:kafka|fakebus)_\w+")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+EXPORTERS_NAMES = """
+    kafka_brokers kafka_broker_info kafka_topic_partitions kafka_topic_partition_current_offset
+    kafka_topic_partition_oldest_offset kafka_topic_partition_leader kafka_topic_partition_replicas
+    kafka_topic_partition_in_sync_replica kafka_topic_partition_leader_is_preferred
+    kafka_topic_partition_under_replicated_partition kafka_consumergroup_current_offset
+    kafka_consumergroup_current_offset_sum kafka_consumergroup_lag kafka_consumergroup_lag_sum
+    kafka_consumergroup_members
+""".split()
+"""All that kafka_exporter 1.9 tells, but for ZooKeeper."""
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +120,18 @@ def test_the_dashboard_asks_for_nothing_else(samples: Samples) -> None:
     assert len(dashboard["panels"]) == 10
     # Those of Kafka's own clients come with the first of them.
     assert asked - {"kafka_network_requestmetrics_requests_total"} <= {name for name, _ in samples}
+
+
+def test_all_that_kafka_exporter_tells_is_told(samples: Samples) -> None:
+    assert set(EXPORTERS_NAMES) - {name for name, _ in samples} == set()
+
+
+def test_a_broker_is_told_with_the_address_that_clients_go_to() -> None:
+    any_port = (Address("127.0.0.1", 0),)
+    with BusThread(
+        FakeBus(Settings(data=None, kafka=any_port, http=any_port, brokers=2))
+    ) as thread:
+        text = requests.get(f"{thread.bus.http_url}/metrics", timeout=60).text
+        first, second = thread.bus.bootstrap_servers.split(",")
+    assert f'kafka_broker_info{{address="{first}",id="1"}} 1.0\n' in text
+    assert f'kafka_broker_info{{address="{second}",id="2"}} 1.0\n' in text
