@@ -24,6 +24,7 @@ from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import Place
 from fakebus.records.record import Record
 from fakebus.tracing.spans import (
+    CLUSTER_ID,
     Context,
     Span,
     attributes_of,
@@ -347,6 +348,7 @@ class Tracing:
         links: Sequence[Context] = (),
     ) -> None:
         service = self._lineage.clients.service_of(client)
+        told = {**told, CLUSTER_ID: self._broker.cluster_id}
         times = min(start_ms, activity.at_ms), activity.at_ms
         span = Span(operation, activity.topic, service, context, parent, *times, told, links)
         self._exporter.put(span)

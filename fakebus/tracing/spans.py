@@ -22,6 +22,8 @@ OPERATIONS: Mapping[str, tuple[str, str]] = {
     "commit": ("settle", "CLIENT"),
 }
 """The type of each operation, and the kind of its spans."""
+CLUSTER_ID = "messaging.kafka.cluster.id"
+"""The attribute that is the same of all spans of a bus."""
 _MOST_LETTERS = 256
 _LONGEST_LINGER_MS = 60_000
 

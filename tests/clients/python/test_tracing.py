@@ -10,6 +10,8 @@ import requests
 from confluent_kafka import Consumer, Message, Producer
 from opentelemetry.instrumentation.confluent_kafka import ConfluentKafkaInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.semconv._incubating.attributes import messaging_attributes
+from opentelemetry.semconv.attributes import server_attributes
 
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
@@ -19,6 +21,13 @@ from tests.collector import Collector, Received, collecting
 pytestmark = pytest.mark.clients
 
 ANY_PORT = (Address("127.0.0.1", 0),)
+KNOWN = {
+    name
+    for module in (messaging_attributes, server_attributes)
+    for name in vars(module).values()
+    if isinstance(name, str)
+}
+"""Names of the conventions, as the package for them has them."""
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -104,6 +113,7 @@ def test_a_record_with_a_traceparent_stays_in_its_trace_until_it_is_committed(
         "messaging.destination.name": "orders",
         "messaging.destination.partition.id": "0",
         "messaging.kafka.offset": 0,
+        "messaging.kafka.cluster.id": bus.broker.cluster_id,
         "server.address": "127.0.0.1",
         "server.port": int(bus.bootstrap_servers.rpartition(":")[2]),
     }
@@ -121,6 +131,8 @@ def test_a_record_with_a_traceparent_stays_in_its_trace_until_it_is_committed(
     }
     types = {each.attributes["messaging.operation.type"] for each in (poll, process)}
     assert types == {"receive", "process"}
+    given = {name for each in (send, poll, process, commit) for name in each.attributes}
+    assert given - KNOWN == set()
 
 
 @pytest.mark.parametrize("notes_are_late", [False, True])
