@@ -115,7 +115,10 @@ class _Parser(argparse.ArgumentParser):
         """Refuse what is left over here, where the command's options are known by name."""
         parsed, left = super().parse_known_args(args, namespace)
         if left:
-            near = close_names(left[0].partition("=")[0], self._option_string_actions, 1)
+            options = self._option_string_actions
+            near = close_names(left[0].partition("=")[0], options, 1)
+            # As in "topics create orders", where the first word was taken for a name.
+            near = [f"--{word}" for word in args or () if f"--{word}" in options][:1] or near
             hint = f"; did you mean {near[0]}?" if near else ""
             self.error(f"unrecognized arguments: {' '.join(left)}{hint}")
         return parsed, left

@@ -58,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", const=JSON, dest="format", help="short for --format json"
     )
     parser.add_argument(
+        "-o",
         "--output",
         metavar="FILE",
         type=path_argument,

@@ -79,6 +79,8 @@ def test_wrong_usage_is_told_with_the_way_to_the_help(
         ("faults ad", "did you mean add? (see fakebus faults --help)"),
         ("tail t --format jsn", "did you mean json? (see fakebus tail --help)"),
         ("topics --partitons=3", "did you mean --partitions? (see fakebus topics --help)"),
+        ("topics create t", "did you mean --create? (see fakebus topics --help)"),
+        ("groups g reset t=latest", "did you mean --reset? (see fakebus groups --help)"),
         ("topics t more", "unrecognized arguments: more (see fakebus topics --help)"),
     ],
 )
