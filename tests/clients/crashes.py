@@ -96,6 +96,8 @@ class Member:
     def __init__(self, group: Group, protocol: str, instance_id: str | None) -> None:
         self.group, self.protocol, self.instance_id = group, protocol, instance_id
         self.owned: set[int] = set()
+        self.has_owned = False
+        """Whether it ever owned anything, and so has heard that it is a member."""
         self.alive = True
         settings = {"group.protocol": protocol}
         if protocol == "classic":
@@ -148,7 +150,7 @@ class Group:
         self._members: list[Member] = []
         self._seen: set[tuple[int, int]] = set()
         self._twice: list[tuple[int, Member, Member]] = []
-        self._killed: set[str | None] = set()
+        self._unreleased: set[str | None] = set()
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])[self.name].result()
         self._load = Load(bootstrap_servers, self.name, PARTITIONS, 0.01)
@@ -166,6 +168,7 @@ class Group:
                 if each is not member and each.alive:
                     self._twice += [(n, each, member) for n in each.owned & set(numbers)]
             member.owned |= set(numbers)
+            member.has_owned = True
         elif verb == "lose":
             member.owned -= set(numbers)
         elif verb == "lost":
@@ -206,8 +209,9 @@ class Group:
         action = self._chosen.choice(actions)
         protocol = self._chosen.choice(("classic", "consumer"))
         if action == "join":
-            # Who was killed is waited for, unless a member of the classic protocol takes its place.
-            taken |= self._killed if protocol == "consumer" else set()
+            # Who has not said that it goes is waited for, unless a member of the classic protocol
+            # takes its place; librdkafka gives up when it is told so.
+            taken |= self._unreleased if protocol == "consumer" else set()
             free = [None, *(each for each in ("a", "b") if each not in taken)]
             instance_id = self._chosen.choice(free)
             self.steps.append(f"join {protocol} {instance_id}")
@@ -217,9 +221,13 @@ class Group:
         self.steps.append(f"{action} {member.protocol} {member.instance_id}")
         if action == "kill":
             member.kill()
-            self._killed.add(member.instance_id)
+            self._unreleased.add(member.instance_id)
             return
         member.leave()
+        if not member.has_owned:
+            # It may have asked to be let in and not stayed for the answer: librdkafka says nothing
+            # then when it goes.
+            self._unreleased.add(member.instance_id)
         if action == "replace":
             other = "classic" if member.protocol == "consumer" else "consumer"
             self._join(other, member.instance_id)
