@@ -80,6 +80,7 @@ class CoordinatedGroup(ABC, Generic[Member, Target]):
 
     group_type: str
     protocol_type: str
+    keeps_commits = True
     tells_its_topics = True
 
     def __init__(self, group_id: str, topics: Topics, now_ms: int) -> None:

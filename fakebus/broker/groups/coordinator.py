@@ -258,6 +258,11 @@ class GroupCoordinator:
         group = self._groups.get(group_id)
         return ErrorCode.NONE if group is None else group.check_fetch(member_id, member_epoch)
 
+    def keeps_commits(self, group_id: str) -> bool:
+        """Whether offsets of a group are those that clients commit; it need not exist."""
+        group = self._groups.get(group_id)
+        return group is None or group.keeps_commits
+
     def fetch_offset(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
         """Return the offset where a group goes on reading, ``None`` if it has none.
 

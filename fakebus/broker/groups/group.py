@@ -131,6 +131,10 @@ class Group(Protocol):
         """Restart a member's session: something was heard of it; it need not be one."""
 
     @property
+    def keeps_commits(self) -> bool:
+        """Whether its offsets are those that clients commit."""
+
+    @property
     def tells_its_topics(self) -> bool:
         """Whether the broker can know what the members read."""
 

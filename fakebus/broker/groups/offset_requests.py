@@ -89,6 +89,8 @@ class OffsetRequests:
         group = self._groups.get(commit.group_id)
         if group is None:
             if commit.generation_id >= 0:
+                if commit.transactional or not commit.knows_member_epochs:
+                    return None, ErrorCode.ILLEGAL_GENERATION
                 return None, ErrorCode.GROUP_ID_NOT_FOUND
             if commit.transactional:
                 # The transaction founds it, unless that is refused.

@@ -16,8 +16,10 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
 from fakebus.broker.groups.group import (
     CLASSIC,
+    CONSUMER,
     SHARE,
     SHARE_STATE_PREFIX,
+    STREAMS,
     Group,
     GroupType,
 )
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("fakebus.broker.groups")
 
 _MS_PER_MINUTE = 60_000
+_CHANGES = {(CLASSIC, CONSUMER), (CLASSIC, STREAMS), (CONSUMER, CLASSIC), (STREAMS, CLASSIC)}
+"""Types that a group without members may have had, and have from now on."""
 
 
 class GroupRegistry:
@@ -86,13 +90,11 @@ class GroupRegistry:
     def make_way(self, group_id: str, group_type: str) -> None:
         """Let a group without members, if there is one, be of another type from now on.
 
-        Share groups stay what they are, and others become none while they have offsets: those have
-        no meaning for the other.
+        Only a classic group becomes one of another type, or was one: as in Kafka, to make any other
+        change a group is deleted.
         """
         group = self._groups.get(group_id)
-        if group is None or not group.is_empty or group.group_type in (group_type, SHARE):
-            return
-        if group_type != SHARE or not self.offsets.of_group(group_id):
+        if group is not None and group.is_empty and (group.group_type, group_type) in _CHANGES:
             self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
             self._groups[group_id] = self._types[group_type]().new_group(group_id)
 

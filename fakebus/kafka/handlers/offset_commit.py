@@ -29,7 +29,7 @@ from fakebus.protocol.messages import (
     OffsetCommitResponseTopic,
 )
 
-_FIRST_WITH_GROUP_ID_NOT_FOUND = _FIRST_WITH_MEMBER_EPOCHS = 9
+_FIRST_WITH_MEMBER_EPOCHS = 9
 _FIRST_WITH_TOPIC_IDS = 10
 _DEFAULT_RETENTION = -1
 
@@ -74,7 +74,7 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
 
     def done(errors: list[ErrorCode]) -> None:
         for response, error in zip(responses, errors, strict=True):
-            response.error_code = _for_version(error, context.api_version).code
+            response.error_code = error.code
         answer.settle(OffsetCommitResponse(topics=topics))
 
     context.broker.commit_offsets(
@@ -102,9 +102,3 @@ def _topic_name(topic: OffsetCommitRequestTopic, context: RequestContext) -> str
         return topic.name
     known = context.broker.topics.by_id(topic.topic_id)
     return None if known is None else known.name
-
-
-def _for_version(error: ErrorCode, version: int) -> ErrorCode:
-    if error is ErrorCode.GROUP_ID_NOT_FOUND and version < _FIRST_WITH_GROUP_ID_NOT_FOUND:
-        return ErrorCode.ILLEGAL_GENERATION
-    return error

@@ -11,7 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.errors import BrokerError
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -37,8 +37,11 @@ async def handle_offset_delete(
         for topic in request.topics
         for partition in topic.partitions
     ]
+    coordinator = context.broker.group_coordinator
+    if not coordinator.keeps_commits(request.group_id):
+        return OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND.code)
     try:
-        errors = await context.broker.group_coordinator.delete_offsets(request.group_id, partitions)
+        errors = await coordinator.delete_offsets(request.group_id, partitions)
     except BrokerError as error:
         return OffsetDeleteResponse(error_code=error.error_code.code)
     answers = iter(errors)

@@ -134,7 +134,9 @@ async def _fetch(
 
 def _all_topics(group_id: str, context: RequestContext) -> list[OffsetFetchResponseTopics]:
     by_topic: dict[str, FetchedOffsets] = {}
-    for (topic, partition), row in context.broker.group_coordinator.offsets(group_id).items():
+    coordinator = context.broker.group_coordinator
+    offsets = coordinator.offsets(group_id) if coordinator.keeps_commits(group_id) else {}
+    for (topic, partition), row in offsets.items():
         by_topic.setdefault(topic, {})[partition] = row
     answers = []
     for name, rows in by_topic.items():
@@ -172,8 +174,9 @@ async def _topic(
             partitions=_refused(topic.partition_indexes, error_code),
         )
     coordinator = context.broker.group_coordinator
+    keeps = coordinator.keeps_commits(group_id)
     rows = {
-        index: coordinator.fetch_offset(group_id, TopicPartition(name, index))
+        index: coordinator.fetch_offset(group_id, TopicPartition(name, index)) if keeps else None
         async for index in in_turns(topic.partition_indexes)
     }
     context.broker.activity.note_committed_offsets(context.origin, group_id, name, rows)

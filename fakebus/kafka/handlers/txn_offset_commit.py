@@ -24,11 +24,8 @@ from fakebus.protocol.messages import (
     TxnOffsetCommitResponseTopic,
 )
 
-# What versions are told that know neither of groups that are gone nor of member epochs.
-_TOLD = {
-    ErrorCode.GROUP_ID_NOT_FOUND: ErrorCode.ILLEGAL_GENERATION,
-    ErrorCode.STALE_MEMBER_EPOCH: ErrorCode.ILLEGAL_GENERATION,
-}
+# What is told, as no version knows of member epochs.
+_TOLD = {ErrorCode.STALE_MEMBER_EPOCH: ErrorCode.ILLEGAL_GENERATION}
 _FIRST_WITH_ABORTABLE = 4
 _FIRST_THAT_ADDS = 5
 

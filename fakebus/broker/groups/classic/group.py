@@ -325,6 +325,8 @@ class ClassicGroup:
         """Whether the members' metadata are subscriptions."""
         return self.protocol_type == CONSUMER_PROTOCOL_TYPE
 
+    keeps_commits = True
+
     @property
     def tells_its_topics(self) -> bool:
         """Whether the broker can know what the members read."""

@@ -77,6 +77,8 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
 
     # -- offsets, which are not committed as those of other groups are --
 
+    keeps_commits = False
+
     def check_commit(self, commit: OffsetCommit) -> ErrorCode:
         """Refuse commits: members acknowledge records instead."""
         return ErrorCode.GROUP_ID_NOT_FOUND
@@ -86,8 +88,8 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
         return ErrorCode.GROUP_ID_NOT_FOUND
 
     def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
-        """Refuse OffsetFetch, which the group has nothing for."""
-        return ErrorCode.GROUP_ID_NOT_FOUND
+        """Let everybody fetch offsets, of which the group has none that were committed."""
+        return ErrorCode.NONE
 
     def offset_ages_from(self, row: OffsetRow) -> int | None:
         """Return that offsets stay until the group or the topic is deleted."""

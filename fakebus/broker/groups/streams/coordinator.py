@@ -157,8 +157,9 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
 
     @staticmethod
     def _status(group: StreamsGroup, *, is_delayed: bool) -> Iterator[Status]:
-        if is_delayed:
-            detail = "Assignment delayed due to the configured initial rebalance delay."
+        if is_delayed or group.assignment_epoch < group.epoch:
+            why = "initial rebalance delay" if is_delayed else "assignment interval"
+            detail = f"Assignment delayed due to the configured {why}."
             yield Status(StatusCode.ASSIGNMENT_DELAYED, detail)
         if group.configured.status is not None:
             yield group.configured.status

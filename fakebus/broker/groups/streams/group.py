@@ -210,6 +210,9 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         if commit.generation_id < 0 and (not self.members or commit.transactional):
             # An administrator, or a producer that says nothing of its group.
             return ErrorCode.NONE
+        knows = commit.knows_member_epochs or commit.transactional
+        if not knows and commit.member_id in self.members:
+            return ErrorCode.UNSUPPORTED_VERSION
         return self.check_fetch(commit.member_id, commit.generation_id)
 
     def check_offset(self, commit: OffsetCommit, place: TopicPartition) -> ErrorCode:

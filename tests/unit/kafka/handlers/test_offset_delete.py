@@ -7,14 +7,19 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.offset_delete import handle_offset_delete
+from fakebus.kafka.handlers.offset_fetch import handle_offset_fetch
 from fakebus.protocol.messages import (
     OffsetDeleteRequest,
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
 )
 from fakebus.types import TopicPartition
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member
+from tests.unit.kafka.handlers.test_share_fetch import ShareConsumer, produce
 
 
 async def delete(broker: Broker, topics: dict[str, list[int]], group: str = "g") -> Any:
@@ -57,3 +62,25 @@ async def test_offsets_are_deleted_unless_a_member_reads_the_topic(broker: Broke
 async def test_group_has_to_exist(broker: Broker, group: str, error: ErrorCode) -> None:
     response = await delete(broker, {"t": [0]}, group)
     assert (response.error_code, response.topics) == (error.code, [])
+
+
+async def test_offsets_of_a_share_group_are_its_own(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    broker.config.group_overrides["g"] = {"share.auto.offset.reset": "earliest"}
+    consumer = ShareConsumer(broker)
+    await consumer.heartbeat()
+    await produce(broker, 2)
+    await consumer.read()
+    await consumer.acknowledge((0, 0, 1))
+
+    response = await delete(broker, {"t": [0]})
+    assert (response.error_code, response.topics) == (ErrorCode.GROUP_ID_NOT_FOUND.code, [])
+    assert broker.group_coordinator.offsets("g")[TopicPartition("t", 0)].offset == 1
+
+    named = [OffsetFetchRequestTopics(name="t", partition_indexes=[0])]
+    for topics, found in ((None, []), (named, [-1])):
+        group = OffsetFetchRequestGroup(group_id="g", topics=topics, member_epoch=-1)
+        request = OffsetFetchRequest(groups=[group])
+        (told,) = (await call(handle_offset_fetch, request, broker, version=9)).groups
+        assert told.error_code == 0
+        assert [p.committed_offset for each in told.topics for p in each.partitions] == found

@@ -249,9 +249,22 @@ async def test_more_threads_are_waited_for_as_long_as_the_group_says(
     assert thread.tasks == {"0": [0, 1], "1": [0, 1]}
 
 
+async def test_threads_are_told_that_tasks_are_given_out_later_because_they_were_a_moment_ago(
+    broker: Broker, clock: ManualClock, thread: Thread
+) -> None:
+    other = Thread(broker, "b")
+    await thread.join()
+    await other.join()
+    assert (thread.status, other.status) == ([], [5])
+    clock.advance(1)
+    await other.heartbeat()
+    assert other.status == []
+
+
 async def test_all_threads_are_told_to_end_when_one_has_said_so(
     broker: Broker, clock: ManualClock, thread: Thread
 ) -> None:
+    broker.config.group_overrides["app"] = {"streams.assignment.interval.ms": "0"}
     other = Thread(broker, "b")
     await thread.join()
     await other.join()

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
+from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult, LeavingMember
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench
 from tests.unit.broker.groups.conftest import NewBench
+from tests.unit.broker.groups.consumer.talk import Client
 
 
 async def beat(bench: Bench, member_id: str = "a", epoch: int = 0, **fields: Any) -> Any:
@@ -150,3 +151,31 @@ async def test_a_heartbeat_that_no_client_sends_is_refused(
     refused = await beat(bench, **fields)
     assert (refused.error, refused.message) == (ErrorCode.INVALID_REQUEST, message)
     assert bench.state() is None
+
+
+@pytest.mark.parametrize("existed", ["offsets", "classic", "consumer"])
+async def test_a_group_of_another_type_becomes_none_of_shares_even_without_members(
+    bench: Bench, existed: str
+) -> None:
+    if existed == "offsets":
+        await bench.commit()
+    elif existed == "classic":
+        (member,) = await bench.stable()
+        await bench.leave(LeavingMember(member.member_id))
+    else:
+        client = Client(bench, "n")
+        await client.send()
+        await client.leave()
+    assert (await beat(bench)).error is ErrorCode.GROUP_ID_NOT_FOUND
+    await bench.answer(bench.coordinator.delete_group("g"))
+    assert (await beat(bench)).error is ErrorCode.NONE
+
+
+async def test_a_share_group_keeps_no_commits(bench: Bench) -> None:
+    await beat(bench)
+    for version_knows in (False, True):
+        refused = await bench.commit(generation_id=1, knows_member_epochs=version_knows)
+        assert refused == [ErrorCode.GROUP_ID_NOT_FOUND]
+    assert bench.coordinator.check_fetch("g", "a", 1) is ErrorCode.NONE
+    assert not bench.coordinator.keeps_commits("g")
+    assert bench.coordinator.keeps_commits("another")
