@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from fakebus.broker.activity import Activity, Origin, Peer
+from fakebus.lineage.owing import Owing
 from fakebus.lineage.services import Services
 from fakebus.processes import Process, default_gateway
 from fakebus.storage.lineage_interface import ClientRow
@@ -50,6 +51,7 @@ class Run:
     """The offsets that the process was sent and has not committed, as ranges."""
     committed_ms: int = -1
     """When it has committed last; -1 if it has not."""
+    owing: Owing = field(default_factory=Owing)
 
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""

@@ -9,8 +9,9 @@ process is a *candidate* for the cause of what the process produces
 - until the same client is sent a newer one when it has committed all it had, if that is earlier,
   and the process is not one that commits first: that has produced to the topic while it had nothing
   else in its hands, and
-- the last that was committed until the next commit, where a client has more in its hands or commits
-  first: a library that commits by a timer has its program still at it, however long that takes.
+- all that the last commit was of until the next one, where a client has more in its hands or
+  commits first: a library that commits by a timer has its program still at it, however long that
+  takes.
 
 All candidates are told, and how many there are where they are too many to be told.
 """
@@ -66,6 +67,10 @@ class _Held:
     """Up to where it was sent a newer one after the commit."""
     is_passed: bool = False
     """Whether the client has committed newer ones of the partition."""
+    committed_from: int = -1
+    """Where the last commit began."""
+    committed_ms: int = -1
+    """When that was."""
 
     @property
     def is_committed(self) -> bool:
@@ -77,13 +82,14 @@ class _Held:
 
         Args:
             before_ms: the time.
-            but_last: whether the client's program may be at the last of it still.
+            but_last: whether the client's program may be at what the last commit was of still.
         """
         while self.commits and self.commits[0][1] < before_ms:
             self.begin, _ = self.commits.popleft()
-        if not self.commits and self.begin >= self.open - 1:
+        last_from = self.open if self.committed_from < 0 else self.committed_from
+        if not self.commits and self.begin >= last_from:
             kept = but_last and not self.is_passed
-            self.begin = max(self.open - kept, self.sent.first)
+            self.begin = max(last_from if kept else self.open, self.sent.first)
 
     def follow(self) -> None:
         """Take what is committed out of its hands."""
@@ -97,6 +103,7 @@ class _Held:
         if first == self.open and not waits_for:
             if not self.commits:
                 self.begin = self.open
+            self.committed_from, self.committed_ms = first, note.until_ms
             self.open = last + 1
             self.commits.append((last + 1, note.until_ms))
             return [self]
@@ -223,7 +230,9 @@ class History:
                 if not each.sent.is_in(note):
                     held.append(each)
                 elif each.is_committed:
-                    each.is_passed = each.is_passed or note.last >= each.open
+                    # What was sent in parts is committed in as many notes at once.
+                    is_later = note.at_ms > each.committed_ms
+                    each.is_passed = each.is_passed or (is_later and note.last >= each.open)
                     held.append(each)
                 elif each.open <= note.last and note.first <= each.sent.last:
                     held += each.commit(note)

@@ -123,6 +123,8 @@ class Notebook:
             run.add_fetched(TopicPartition(topic, partition), first, last)
         elif at_ms - run.committed_ms < _LATE_MS and not any(run.fetched.values()):
             client.see_late(topic)
+        if verb == "produced" and run.owing.write(last - first + 1):
+            client.add("produces_after_commit", topic)
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
             note is not None
@@ -171,6 +173,7 @@ class Notebook:
             # What it was sent before the bus was started anew is not known any more.
             sent = [(max(first, 0), end - 1)]
         at = first if first >= 0 else sent[0][0] if sent else 0
+        done = 0
         # What is behind the committed offset ends like what was sent: it closes the last gap.
         for begin, last in (*sent, (end, end)):
             begin, last = max(begin, at), min(last, end - 1)
@@ -178,9 +181,11 @@ class Notebook:
                 add(first=at, last=begin - 1, verb="skipped", detail="committed without fetching")
             if begin <= last:
                 add(first=begin, last=last)
+                done += last - begin + 1
             at = max(at, last + 1, begin)
         if client.run.fetched.get(place):
             client.run.committed_ms = activity.at_ms
+            client.run.owing.commit(done)
         for run in readers:
             run.pass_fetched(place, end)
 
@@ -188,6 +193,7 @@ class Notebook:
         place, run = TopicPartition(activity.topic, activity.partition), client.run
         if run.fetched.get(place):
             run.committed_ms = activity.at_ms
+            run.owing.commit(activity.last_offset - activity.offset + 1)
         run.take_off_fetched(place, activity.offset, activity.last_offset)
         self._add(activity, client)
 

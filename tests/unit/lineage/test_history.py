@@ -152,7 +152,8 @@ def test_all_records_of_a_batch_in_flight_are_causes() -> None:
     *_, (_, candidates, _) = [told.produces(10), *filter(None, History().go_on(told.notes))]
     assert candidates.count == 500  # type: ignore[union-attr]
     told.sent(20, 500, 509)
-    for at_ms, count in ((30, 510), (1006, 411)):
+    told.commits(500, 100, 199)
+    for at_ms, count in ((600, 510), (1501, 410)):
         told.produces(at_ms)
         *_, (_, candidates, _) = filter(None, History().go_on(told.notes))
         assert candidates.count == count
@@ -230,8 +231,8 @@ def test_a_commit_that_passes_a_part_of_what_was_sent_leaves_the_rest() -> None:
     told.commits(10, 0, 3)
     told.commits(11, 6, 7)
     told.sent(20, 10)
-    last_committed = 3, 7
-    left = sorted((*last_committed, 4, 5, 8, 9, 10))
+    of_the_last_commits = *range(4), 6, 7
+    left = sorted((*of_the_last_commits, 4, 5, 8, 9, 10))
     assert told.produces(1012) == [f"orders@{offset}" for offset in left]
 
 
@@ -246,14 +247,14 @@ def test_what_a_library_commits_by_a_timer_may_be_handled_still_when_more_is_sen
     assert told.produces(330) == ["orders@6"]
 
 
-def test_a_program_may_be_for_long_at_the_last_that_a_timer_has_committed() -> None:
+def test_a_program_may_be_for_long_at_what_a_timer_has_committed_last() -> None:
     told = Told()
     told.sent(0, 0, 4)
     told.commits(5000, 0, 1)
-    assert told.produces(9000) == [f"orders@{offset}" for offset in (1, 2, 3, 4)]
+    assert told.produces(9000) == [f"orders@{offset}" for offset in range(5)]
     told.commits(10_000, 2, 3)
     assert told.produces(10_500) == [f"orders@{offset}" for offset in (2, 3, 4)]
-    assert told.produces(13_000) == [f"orders@{offset}" for offset in (3, 4)]
+    assert told.produces(13_000) == [f"orders@{offset}" for offset in (2, 3, 4)]
     told.sent(13_500, 5, 9)
     told.commits(15_000, 4)
     assert told.produces(19_000) == [f"orders@{offset}" for offset in range(4, 10)]
@@ -261,6 +262,18 @@ def test_a_program_may_be_for_long_at_the_last_that_a_timer_has_committed() -> N
     assert told.produces(24_000) == [f"orders@{offset}" for offset in range(5, 10)]
     told.commits(25_000, 6, 9)
     assert told.produces(29_000) == []
+
+
+def test_what_was_sent_in_parts_and_committed_at_once_is_of_one_commit() -> None:
+    told = Told()
+    told.sent(0, 0, 1)
+    told.sent(10, 2, 4)
+    told.commits(5000, 0, 1)
+    told.commits(5000, 2, 3)
+    assert told.produces(9000) == [f"orders@{offset}" for offset in range(5)]
+    told.commits(10_000, 4)
+    told.sent(10_100, 5, 6)
+    assert told.produces(14_000) == ["orders@5", "orders@6"]
 
 
 @pytest.mark.parametrize("verb", ["acknowledged", "released"])

@@ -307,3 +307,21 @@ def test_what_was_sent_of_a_topic_that_is_deleted_is_not_in_hands_any_more(diary
         diary.does(billing, "committed", 5, 5, topic=topic, group="g", member="m", before=0)
     assert before.count(("found", 0, 0)) == 2
     assert diary.notes()[len(before) :] == [("skipped", 0, 4), ("committed", 0, 4)]
+
+
+def test_a_service_that_commits_first_is_known_by_what_it_owes(diary: Diary) -> None:
+    first, after = of_process("first"), of_process("after", SHOP._replace(pid=8))
+    for who in (first, after):
+        diary.does(who, "fetched", 0, 99, group="g")
+    for at in range(9):
+        for who in (first, after):
+            commit = {"group": "g", "member": who.client_id, "before": at}  # type: ignore[attr-defined]
+            steps = [("committed", at + 1, commit), ("produced", at, {"topic": "out"})]
+            for verb, offset, more in steps if who is first else reversed(steps):
+                diary.does(who, verb, offset, offset, **more)  # type: ignore[arg-type]
+            diary.now_ms += 10_000
+    late = {
+        each.facts["client_id"]: each.facts["produces_after_commit"]
+        for each in diary.clients.by_number.values()
+    }
+    assert late == {"first": ["out"], "after": []}

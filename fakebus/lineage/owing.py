@@ -1,0 +1,41 @@
+"""What a process has committed, and written nothing for yet: how it is seen to commit first.
+
+A service that writes something for each record and commits then has never committed more than it
+has written. One that commits before, or whose library does so by a timer while its program is at
+the records, always has. Which it is shows only after some commits, as a service may also pass over
+records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TIMES = 5
+"""At so many commits in a row something has to be written late before that is believed."""
+
+
+@dataclass(slots=True)
+class Owing:
+    """Account of what a process writes, against what it commits."""
+
+    owed: int = 0
+    """Records of the last commit for which nothing had been written by then."""
+    written: int = 0
+    """Since the last commit."""
+    times: int = 0
+    """At how many commits in a row something that was owed has been written later."""
+
+    def write(self, count: int) -> bool:
+        """Note that records are written; return whether that was seen to be late often enough."""
+        is_late = self.owed > self.written
+        self.times += is_late and not self.written
+        self.written += count
+        return is_late and self.times >= TIMES
+
+    def commit(self, count: int) -> None:
+        """Note that so many records are committed that the process was sent."""
+        if not self.written or self.owed <= 0:
+            self.times = 0
+        # What is written for more than it was sent is no credit for what comes.
+        balance = max(self.owed - self.written, -count)
+        self.owed, self.written = min(balance + count, count), 0

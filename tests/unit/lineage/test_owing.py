@@ -1,0 +1,51 @@
+"""Services that commit first are told from those that write first, by what they owe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from fakebus.lineage.owing import TIMES, Owing
+
+AFTER = [[("write", 1), ("commit", 1)]] * 20
+FIRST = [[("commit", 1), ("write", 1)]] * 20
+BATCHES = [[("write", 5), ("commit", 5)]] * 20
+BATCHES_FIRST = [[("commit", 5), ("write", 5)]] * 20
+TIMER = [[("write", 1), ("commit", 5), ("write", 4)]] * 20
+MANY_EACH = [[("write", 3), ("commit", 1)]] * 20
+NOTHING_NOW_AND_THEN = [[("commit", 1)], *[[("write", 1), ("commit", 1)]] * (TIMES - 1)] * 4
+
+
+def seen(steps: Iterable[list[tuple[str, int]]]) -> list[bool]:
+    owing = Owing()
+    taken = ((what, count) for step in steps for what, count in step)
+    return [owing.write(count) for what, count in taken if _does(owing, what, count)]
+
+
+def _does(owing: Owing, what: str, count: int) -> bool:
+    if what == "commit":
+        owing.commit(count)
+    return what == "write"
+
+
+@pytest.mark.parametrize("steps", [AFTER, BATCHES, MANY_EACH, NOTHING_NOW_AND_THEN])
+def test_who_writes_before_it_commits_owes_nothing(steps: list[list[tuple[str, int]]]) -> None:
+    assert not any(seen(steps))
+
+
+@pytest.mark.parametrize("steps", [FIRST, BATCHES_FIRST, TIMER])
+def test_who_commits_first_is_seen_to_after_some_commits(
+    steps: list[list[tuple[str, int]]],
+) -> None:
+    found = seen(steps)
+    assert found.index(True) >= TIMES - 1
+    assert any(found[-2:])
+
+
+def test_what_nothing_came_of_at_two_commits_was_passed_over() -> None:
+    owing = Owing()
+    for _ in range(TIMES * 3):
+        owing.commit(1)
+        owing.commit(1)
+        assert not owing.write(1)
