@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fakebus.broker.fetch_positions import FetchPositions
 from fakebus.broker.verbs import FREQUENT, NOT_KEPT
+from fakebus.broker.written import Written, take_following
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.protocol.consumer_protocol import subscribed_topics
@@ -114,9 +115,6 @@ class Activity(NamedTuple):
     """The offset that a commit takes the place of."""
 
 
-_Written = tuple[int, Origin, TopicPartition, "AppendResult", str]
-"""An append under way: when it came, whose it is, where to, what becomes of it, and the id of the
-transaction that it is part of."""
 READ_UNCOMMITTED = "read uncommitted"
 """Detail of a fetch that sees open and aborted transactions, from a log that has had any."""
 
@@ -151,7 +149,7 @@ class Activities:
         """Told of each new connection."""
         self.wake: Callable[[], object] = _do_nothing
         """Called when something waits again."""
-        self.waiting: deque[Activity | _Written] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[Activity | Written] = deque(maxlen=MOST_WAITING)
         """What has come and was not looked at yet; appends to a log come here as they are."""
         self._gathered: deque[Activity] = deque(maxlen=MOST_WAITING)
         self._newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
@@ -194,7 +192,7 @@ class Activities:
     def unsettled(self) -> AppendResult | None:
         """The append that has to be stored before anything behind it can be taken."""
         self._gather()
-        return cast(_Written, self.waiting[0])[3] if self.waiting else None
+        return cast(Written, self.waiting[0])[3] if self.waiting else None
 
     def take(self) -> Iterator[Activity]:
         """Yield what has come since this was called last, in its order, and forget it here.
@@ -213,17 +211,19 @@ class Activities:
                 at_ms, origin, place, result, transaction = each
                 if not result.settled:
                     return
+                waiting.popleft()
                 if isinstance(result.outcome, BrokerError):
-                    waiting.popleft()
                     continue
-                info = result.outcome
-                offsets = info.base_offset, info.last_offset
+                first, last, *_ = result.outcome
+                if self.on_note is None and not origin.source:
+                    last = take_following(waiting, each, last)
                 each = Activity(
-                    *(origin.verb, at_ms, origin, *place, *offsets),
+                    *(origin.verb, at_ms, origin, *place, first, last),
                     detail=origin.source,
                     member=_short(transaction),
                 )
-            waiting.popleft()
+            else:
+                waiting.popleft()
             if self.on_note is not None:
                 self.on_note(each)
             if each.verb not in NOT_KEPT:

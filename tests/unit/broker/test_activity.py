@@ -14,9 +14,12 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import NOW_MS
 
+U0 = TopicPartition("u", 0)
 SHOP = Origin(front_end="kafka", client_id="shop", connection_id=7, principal="User:anna")
 
 
@@ -37,7 +40,49 @@ def noted(broker: Broker) -> list[tuple[str, int, int, str]]:
 async def test_produced_batches_are_noted_with_their_offsets(noting: Broker) -> None:
     await noting.produce(T0, batch(b"a", b"b"), origin=SHOP)
     await noting.produce(T0, batch(b"c"), origin=SHOP)
-    assert noted(noting) == [("produced", 0, 1, ""), ("produced", 2, 2, "")]
+    assert noted(noting) == [("produced", 0, 2, "")]
+
+
+async def test_only_batches_that_go_on_at_the_same_time_are_one_activity(
+    noting: Broker, clock: ManualClock
+) -> None:
+    other = Origin(front_end="kafka", client_id="other")
+    seeding = Origin(front_end="fixtures", source="orders.jsonl:1", verb="seeded")
+    await noting.topics.create("u", 1, {})
+    list(noting.activity.take())
+    for place, origin in (
+        *((T0, SHOP), (T0, SHOP), (T0, other), (U0, other), (T0, other)),
+        *((T0, seeding), (T0, seeding), (T0, SHOP)),
+    ):
+        await noting.produce(place, batch(b"a"), origin=origin)
+    clock.advance(0.001)
+    await noting.produce(T0, batch(b"a"), origin=SHOP)
+    found = [(a.origin, a.topic, a.offset, a.last_offset) for a in noting.activity.take()]
+    assert found == [
+        (SHOP, "t", 0, 1),
+        (other, "t", 2, 2),
+        (other, "u", 0, 0),
+        (other, "t", 3, 3),
+        (seeding, "t", 4, 4),
+        (seeding, "t", 5, 5),
+        (SHOP, "t", 6, 6),
+        (SHOP, "t", 7, 7),
+    ]
+
+
+async def test_batches_that_are_not_stored_part_those_before_and_behind(
+    noting: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [AppendResult() for _ in range(4)]
+    monkeypatch.setattr(noting.partition_log(T0), "append", lambda *_: results.pop(0))
+    first, lost, second, under_way = results
+    for _ in range(4):
+        noting.produce(T0, batch(b"a"), origin=SHOP)
+    first.settle(LogAppendInfo(0, 0, -1, 0))
+    lost.settle(BrokerError(ErrorCode.KAFKA_STORAGE_ERROR))
+    second.settle(LogAppendInfo(1, 1, -1, 0))
+    assert noted(noting) == [("produced", 0, 0, ""), ("produced", 1, 1, "")]
+    assert noting.activity.unsettled is under_way
 
 
 async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
