@@ -285,7 +285,7 @@ class Transaction:
         """Run an operation with the next writes that are committed, whichever these are."""
         self._owed.append((operation, arguments))
 
-    def run(self, writes: Iterable[tuple[Any, ...]]) -> None:
+    def run(self, writes: Sequence[tuple[Any, ...]]) -> None:
         """Run the operations of writes and commit, or undo them all and raise what went wrong.
 
         Args:
@@ -299,20 +299,25 @@ class Transaction:
             files.look(now_s)
         # Another thread may add to it meanwhile.
         owed = tuple(self._owed)
-        self._cursor.execute("BEGIN IMMEDIATE")
+        execute = self._cursor.execute
         try:
+            if len(writes) == 1 and not owed and _appends_one(*writes[0]):
+                # A statement outside of a transaction is one of its own.
+                self.append(*writes[0][1])
+                execute(INSERT_BATCH, self._rows.pop())
+                return
+            execute("BEGIN IMMEDIATE")
             for operation, arguments, *_ in (*owed, *writes) if owed else writes:
                 operation(self, *arguments)
             if self._rows:
-                self._cursor.executemany(INSERT_BATCH, self._rows)
-                self._rows.clear()
-            self._cursor.execute("COMMIT")
+                self._insert_rows()
+            execute("COMMIT")
         except BaseException:
             self._rows.clear()
             self._totals.clear()
             # Some errors, a full disk among them, make SQLite roll back by itself.
             if self._connection.in_transaction:
-                self._cursor.execute("ROLLBACK")
+                execute("ROLLBACK")
             raise
         if owed:
             del self._owed[: len(owed)]
@@ -364,3 +369,7 @@ class Transaction:
     def _insert_rows(self) -> None:
         self._cursor.executemany(INSERT_BATCH, self._rows)
         self._rows.clear()
+
+
+def _appends_one(operation: Operation, arguments: tuple[Any, ...], *_: object) -> bool:
+    return operation is Transaction.append and len(arguments[1]) == 1
