@@ -175,6 +175,8 @@ class RequestContext:
     frame_bytes: int = 0
     throttle_ms: int = 0
     """For how long the client is to send nothing more after the answer, as its quotas want it."""
+    is_plain: bool = False
+    """Whether nobody looks at the response or changes it, so that it may be given encoded."""
     overlaps: bool = False
     """Whether the next Produce may be begun before this one is answered."""
     done: bool = False

@@ -126,6 +126,8 @@ class Dispatcher:
         function = handler.function
         if self._faults.active or self._security.limiting is not None:
             function = self._affected(function, client)
+        else:
+            context.is_plain = self._single and self._security.authorizer is None
         if len(frame) > LARGE_REQUEST_BYTES and api_key not in _IN_TURNS:
             return context, _in_its_own_turn(function, request, context)
         return context, function(request, context)

@@ -20,8 +20,10 @@ Version notes:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
+from struct import Struct
 from typing import Any, cast
+from uuid import UUID
 
 from fakebus.broker.appending import (
     AppendResult,
@@ -45,6 +47,7 @@ from fakebus.kafka.api import (
     handles,
 )
 from fakebus.kafka.leadership import name_leaders
+from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     BatchIndexAndErrorMessage,
@@ -58,6 +61,7 @@ from fakebus.protocol.messages import (
 from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
 from fakebus.types import TopicPartition
 
+_FIRST_WITH_LOG_START = 5
 _FIRST_WITH_ZSTD = 7
 _FIRST_WITH_ABORTABLE = 11
 _FIRST_THAT_ADDS = 12
@@ -67,6 +71,10 @@ _MANY_BYTES = 4 * 1024 * 1024
 """Clients send no more than a megabyte or so at once, unless they are told to."""
 _ALL = -1
 """acks: all replicas that are in sync."""
+_OFFSETS = Struct(">qqq")
+_NUMBERS = "base_offset", "log_append_time_ms", "log_start_offset"
+_PLACEHOLDER = b"\xfe" * _OFFSETS.size
+"""Bytes that are in no name."""
 
 
 class _Answer(PendingResponse):
@@ -79,6 +87,7 @@ class _Answer(PendingResponse):
         "_context",
         "_decided",
         "_failure",
+        "_is_plain",
         "_missing",
         "_refusal",
         "_request",
@@ -98,6 +107,7 @@ class _Answer(PendingResponse):
             if request.transactional_id is None
             else _transaction(request.transactional_id, context)
         )
+        self._is_plain = context.is_plain and context.api_version >= _FIRST_WITH_LOG_START
         self._refusal: BrokerError | None = None
         """Why nothing of the request is appended."""
         self._decided = False
@@ -115,7 +125,8 @@ class _Answer(PendingResponse):
             name = None if known is None else known.name
         for partition in topic.partition_data:
             header = _look(partition, version)
-            if not self._decided:
+            is_plain = isinstance(header, BatchHeader) and not header.attributes & TRANSACTIONAL_BIT
+            if not (is_plain or self._decided):
                 self._decided, self._refusal = _refusal(request, partition, header)
             before = looked.get(partition.index)
             if before is None:
@@ -177,6 +188,10 @@ class _Answer(PendingResponse):
         if self._missing:
             return
         if self._request.acks != 0:
+            if self._is_plain and self._failure is None and len(self.pieces) == 1:
+                self._context.encoded = [self._frame()]
+                self.settle(None)
+                return
             response = ProduceResponse(responses=self.topics)
             if self._failure is not None:
                 response.node_endpoints = name_leaders(self._context, self._partitions())
@@ -186,6 +201,19 @@ class _Answer(PendingResponse):
             self.settle(CloseConnection(reason))
         else:
             self.settle(None)
+
+    def _frame(self) -> bytes:
+        """Return the frame that says where the one batch of a request is."""
+        context, [topic] = self._context, self.topics
+        [partition] = topic.partition_responses
+        length, before, behind = around_offsets(
+            context.api_version, topic.name, topic.topic_id, partition.index
+        )
+        number = context.correlation_id.to_bytes(4, "big", signed=True)
+        offsets = _OFFSETS.pack(
+            partition.base_offset, partition.log_append_time_ms, partition.log_start_offset
+        )
+        return b"".join((length, number, before, offsets, behind))
 
     def _partitions(self) -> Iterable[tuple[Topic | None, int, PartitionProduceResponse]]:
         topics = self._context.broker.topics
@@ -216,6 +244,27 @@ def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerR
         answer.append(piece)
     answer.one_done()
     return answer
+
+
+@lru_cache(maxsize=1024)
+def around_offsets(
+    version: int, topic: str, topic_id: UUID, partition: int
+) -> tuple[bytes, bytes, bytes]:
+    """Return what stands around the numbers in the answer about one batch that was appended.
+
+    They are different in each answer, and all else is encoded once: it takes most of the time.
+
+    Returns:
+        What comes before the correlation id, what between it and the base offset, and what
+        behind the log start offset.
+    """
+    numbers = dict(zip(_NUMBERS, _OFFSETS.unpack(_PLACEHOLDER), strict=True))
+    answered = PartitionProduceResponse(index=partition, **numbers)
+    topics = [TopicProduceResponse(name=topic, topic_id=topic_id, partition_responses=[answered])]
+    response = ProduceResponse(responses=topics)
+    frame = b"".join(codec.response_frame(ApiKey.PRODUCE, version, 0, response))
+    before, _, behind = frame.partition(_PLACEHOLDER)
+    return before[:4], before[8:], behind
 
 
 def _names_many(request: ProduceRequest) -> bool:

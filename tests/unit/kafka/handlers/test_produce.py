@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+from uuid import UUID
 
 import pytest
 
@@ -10,9 +12,17 @@ from fakebus.broker.ownership import when_known
 from fakebus.broker.topic_requests import NewTopic
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import ClientConnection
-from fakebus.kafka.handlers.produce import handle_produce
+from fakebus.kafka.handlers.produce import around_offsets, handle_produce
 from fakebus.lineage.peers import PeerFinder
-from fakebus.protocol.messages import PartitionProduceData, ProduceRequest, TopicProduceData
+from fakebus.protocol import codec
+from fakebus.protocol.messages import (
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import batch, read
 from tests.unit.kafka.handlers.calling import call
@@ -95,3 +105,21 @@ async def test_other_front_ends_wait_as_well(broker: Broker, peer: Peer) -> None
     peer.port = 2
     with pytest.raises(BrokerError, match="only shop may"):
         await write()
+
+
+@pytest.mark.parametrize("version", range(5, handle_produce.max_version + 1))
+def test_an_answer_about_one_batch_is_the_same_from_its_parts(version: int) -> None:
+    topic_id = UUID(int=7 << 90)
+    for name, partition, offsets in (("orders", 3, (5, -1, 0)), ("ö.x", 0, (1 << 40, 9, 2))):
+        base_offset, time_ms, start_offset = offsets
+        answered = PartitionProduceResponse(
+            index=partition,
+            base_offset=base_offset,
+            log_append_time_ms=time_ms,
+            log_start_offset=start_offset,
+        )
+        topic = TopicProduceResponse(name=name, topic_id=topic_id, partition_responses=[answered])
+        whole = codec.response_frame(0, version, -6, ProduceResponse(responses=[topic]))
+        length, before, behind = around_offsets(version, name, topic_id, partition)
+        numbers = struct.pack(">i", -6), struct.pack(">qqq", *offsets)
+        assert length + numbers[0] + before + numbers[1] + behind == b"".join(whole)
