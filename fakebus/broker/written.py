@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fakebus.errors import BrokerError
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.broker.activity import Activity, Origin
     from fakebus.broker.appending import AppendResult
 
-Written = tuple[int, "Origin", TopicPartition, "AppendResult", str]
+Written = tuple[int, Any, TopicPartition, "AppendResult", str]
 """An append under way: when it came, whose it is, where to, what becomes of it, and the id of the
 transaction that it is part of."""
 
 
-def take_following(waiting: deque[Activity | Written], written: Written, last: int) -> int:
+def take_following(waiting: deque[Any], written: Written, last: int) -> int:
     """Take the appends of the same millisecond that go on where one ends.
 
     Where batches of one record come by the thousand, a note of each would cost as much as a
     quarter of its way into the log.
 
     Args:
-        waiting: what waits behind the append; those that are taken leave it.
+        waiting: what waits behind the append, activities too; those that are taken leave it.
         written: the append.
         last: its last offset.
 
