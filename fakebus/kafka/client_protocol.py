@@ -42,6 +42,8 @@ logger = logging.getLogger("fakebus.kafka")
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Request bytes of one connection that may wait for their answers before reading pauses."""
 MAX_WAITING_REQUESTS = 256
+MOST_JOINED_BYTES = 64 * 1024
+"""Answers up to this size leave as one buffer: to write each of many costs more than the copy."""
 
 _PRODUCE = int(ApiKey.PRODUCE)
 _FETCH = int(ApiKey.FETCH)
@@ -99,6 +101,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._closing = False
         self._in_line = False
+        self._answers_planned = False
         self._throttle: Timer | None = None
         """Ends the time for which the client has to wait."""
         self._transport: asyncio.Transport
@@ -295,13 +298,25 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             context.response, context.done = result, True
 
     def _deliver(self, context: RequestContext, outcome: Any) -> None:
-        context.done, context.abandon = True, None
+        context.abandon = None
         if isinstance(outcome, CloseConnection):
+            if self._answers_planned and not self._closing:
+                self._flush()  # what was done before is answered
+            context.done = True
             self.give_up(str(outcome))
             return
-        context.response = outcome
+        context.response, context.done = outcome, True
         if self._outbox and self._outbox[0] is context:
-            self._run()
+            if len(self._outbox) == 1:
+                self._run()
+            elif not self._answers_planned:
+                # What follows is often stored with it: so they leave together.
+                self._answers_planned = True
+                asyncio.get_running_loop().call_soon(self._answer)
+
+    def _answer(self) -> None:
+        self._answers_planned = False
+        self._run()
 
     def _finish(self, context: RequestContext, task: asyncio.Future[Any]) -> None:
         context.done = True
@@ -337,6 +352,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._hold(-answered_bytes)
         if len(buffers) == 1:
             self._transport.write(buffers[0])
+        elif len(buffers) > 1 and sum(map(len, buffers)) < MOST_JOINED_BYTES:
+            self._transport.write(b"".join(buffers))
         elif buffers and not self._transport.is_closing():
             # Python 3.12 and 3.13 watch a socket they have lost when told to write several buffers
             # (gh-136234); what gets the descriptor next then fails in its stead.

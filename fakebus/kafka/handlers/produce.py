@@ -288,7 +288,7 @@ class _WholeRequestError(BrokerError):
 
 
 def _look(partition: PartitionProduceData, api_version: int) -> BatchHeader | BrokerError:
-    records = cast(memoryview | None, partition.records)
+    records = cast("memoryview | None", partition.records)
     try:
         return check_shape(records, allow_zstd=api_version >= _FIRST_WITH_ZSTD)
     except BrokerError as error:
@@ -304,7 +304,7 @@ def _refusal(
     elif isinstance(header, ImpossibleBatchError):
         return True, _WholeRequestError(header.error_code, header.message)
     else:
-        records = cast(memoryview | None, partition.records)
+        records = cast("memoryview | None", partition.records)
         transactional = records is not None and is_transactional(records)
     if transactional and request.transactional_id is None:
         return True, BrokerError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
@@ -333,7 +333,7 @@ def _append(
         if isinstance(header, BrokerError):
             raise header
         raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
-    records = cast(memoryview | None, partition.records)
+    records = cast("memoryview | None", partition.records)
     return context.broker.produce(
         topic_partition, records, header=header, origin=context.origin, transaction=transaction
     )

@@ -17,6 +17,7 @@ from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
 from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.kafka import client_protocol, dispatch
 from fakebus.kafka.advertise import FixedAddress
+from fakebus.kafka.api import CloseConnection
 from fakebus.kafka.client_protocol import KafkaProtocol
 from fakebus.kafka.listener import Listener
 from fakebus.protocol import codec
@@ -29,6 +30,7 @@ from fakebus.protocol.messages import (
     MetadataRequest,
     PartitionProduceData,
     ProduceRequest,
+    ProduceResponse,
     TopicProduceData,
 )
 from fakebus.storage.sqlite import SqliteStorage
@@ -45,17 +47,20 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self.sent: list[int] = []
+        self.writes = 0
         self.has_sent = asyncio.Event()
         self.reading = True
         self.closed = False
 
     def write(self, data: Any) -> None:
-        self.sent.append(int.from_bytes(data[4:8], "big"))
+        self.writes += 1
+        while data:
+            self.sent.append(int.from_bytes(data[4:8], "big"))
+            data = data[4 + int.from_bytes(data[:4], "big") :]
         self.has_sent.set()
 
     def writelines(self, list_of_data: Any) -> None:
-        for data in list_of_data:
-            self.write(data)
+        self.write(b"".join(list_of_data))
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -141,6 +146,31 @@ async def test_produce_requests_overlap_and_others_wait_for_them(listener: Liste
     assert client.answered == []
     await turns()
     assert client.answered == [1, 2, 3]
+
+
+async def test_answers_to_what_is_stored_together_leave_together(listener: Listener) -> None:
+    client = Client(listener)
+    for number in range(20):
+        client.produce(number)
+    await turns()
+    assert client.answered == list(range(20))
+    assert client.transport.writes == 1
+
+
+async def test_what_was_done_before_a_connection_is_given_up_is_answered(
+    listener: Listener,
+) -> None:
+    client = Client(listener)
+    for number in (1, 2, 3):
+        client.produce(number)
+    first, second, third = client.protocol._outbox
+    client.protocol._deliver(first, ProduceResponse(responses=[]))
+    client.protocol._deliver(third, ProduceResponse(responses=[]))
+    assert client.answered == []
+    client.protocol._deliver(second, CloseConnection("it failed, and has no answer"))
+    assert (client.answered, client.transport.closed) == ([1], True)
+    await turns()
+    assert client.answered == [1]
 
 
 async def test_a_closed_connection_gives_up_its_fetch(broker: Broker, listener: Listener) -> None:
