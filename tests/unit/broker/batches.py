@@ -9,7 +9,6 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.log_rewriting import LogContent, replace_logs
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.records.batch import taken_apart
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord, Record
@@ -32,7 +31,7 @@ async def read(broker: Broker, offset: int = 0, partition: TopicPartition = T0) 
     records: list[Record] = []
     while offset < log.high_watermark:
         (found,) = await broker.fetch([FetchTarget(log, offset, 10_000_000)])
-        for data in taken_apart(found.batches):
+        for data in found.single_batches():
             for record in read_records(data):
                 if record.offset >= offset:
                     records.append(record)
