@@ -432,6 +432,23 @@ async def test_what_has_joined_goes_back_and_learns_of_new_ids(
         assert counter == _Counter(1, {old_id: back.topic_id})
 
 
+async def test_who_has_read_further_than_a_log_reaches_now_waits_for_a_while(
+    broker: Broker, log: PartitionLog, clock: ManualClock
+) -> None:
+    taken_back = broker.snapshots
+    taken_back._has_members = True
+    taken_back._before_rewriting(log)
+    first = log.log_end_offset
+    assert log.former_end_offset == first
+    clock.advance(snapshots._NOTICE_S / 2)
+    await broker.produce(T0, batch(b"more"))
+    taken_back._before_rewriting(log)
+    clock.advance(snapshots._NOTICE_S / 2)
+    assert log.former_end_offset == first + 1, "the second time has not passed"
+    clock.advance(snapshots._NOTICE_S / 2)
+    assert log.former_end_offset == 0
+
+
 @dataclass
 class ModelLog:
     start: int = 0

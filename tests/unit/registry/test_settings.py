@@ -158,6 +158,11 @@ async def test_read_only_refuses_changes(registry: Registry) -> None:
     assert await code_of(registry.delete_subject("s")) == 42205
     assert await code_of(registry.set_config("s", {"compatibility": "FULL"})) == 42205
     assert await registry.delete_mode("s") == "READONLY"
+    await registry.set_mode(None, "READONLY")
+    with pytest.raises(RegistryError) as refused:
+        await registry.set_config(None, {"compatibility": "FULL"})
+    assert refused.value.message == "The registry is in read-only mode"
+    await registry.set_mode(None, "READWRITE")
     await registry.register("s", request(DEFAULTED))
 
 

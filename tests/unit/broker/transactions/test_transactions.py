@@ -283,6 +283,26 @@ async def test_a_producer_without_epochs_left_gets_another_id_and_may_ask_once_m
     await producer.write(b"y")
     await producer.end(commit=True)
     assert await committed(broker) == [b"x", b"y"]
+    # By now it has heard of the first end: whoever comes with the old id is another one.
+    with pytest.raises(BrokerError) as raised:
+        await broker.transactions.end("p", old, commit=True, bumps_epoch=True)
+    assert refused(raised) is not ErrorCode.NONE
+
+
+async def test_an_end_that_comes_again_does_not_end_the_next_transaction(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    before = producer.identity
+    await producer.write(b"x")
+    await producer.end(commit=True)
+    assert await broker.transactions.end("p", before, commit=True, bumps_epoch=True)
+    await producer.write(b"y")
+    with pytest.raises(BrokerError) as raised:
+        await broker.transactions.end("p", before, commit=True, bumps_epoch=True)
+    assert refused(raised) is ErrorCode.PRODUCER_FENCED
+    assert await committed(broker) == [b"x"]
+    await producer.end(commit=True)
+    assert await committed(broker) == [b"x", b"y"]
 
 
 async def test_a_transaction_that_takes_too_long_is_aborted_by_the_clock(
@@ -661,3 +681,9 @@ def test_what_is_aborted_after_a_start_is_found_behind_what_was_aborted_before_i
     later.end(1, 5, 9, abort=True)
     assert later.aborted(0, 100) == [first, second]
     assert later.aborted(0, 5) == [first]
+
+
+def test_a_transaction_whose_marker_is_cut_off_was_not_aborted() -> None:
+    aborted = AbortedTransaction(0, 0, 4)
+    assert LogTransactions([aborted]).up_to(4).aborted(0, 100) == []
+    assert LogTransactions([aborted]).up_to(5).aborted(0, 100) == [aborted]
