@@ -140,6 +140,13 @@ async def test_a_compatibility_group_is_compared_apart(registry: Registry) -> No
     assert (await registry.register("s", other)).version == 2
 
 
+async def test_there_is_always_a_mode_of_the_whole_registry(registry: Registry) -> None:
+    assert registry.mode(None) == registry.mode(":.__GLOBAL:") == "READWRITE"
+    with pytest.raises(RegistryError) as refused:
+        registry.mode(":.other:")
+    assert refused.value.error_code == 40409
+
+
 async def test_an_alias_stands_for_another_subject(registry: Registry) -> None:
     await registry.register("real", request())
     await registry.set_config("alias", {"alias": "real"})
