@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import strategies as st
 
 from fakebus.kafka.served import SERVED
@@ -396,6 +397,28 @@ def play(sides: Sides, operations: Operations) -> None:
     compare(sides, scenario)
 
 
+# A member becomes a static one, and says nothing new.
+@example(
+    operations=[
+        (
+            "CONSUMER_GROUP_HEARTBEAT",
+            1,
+            (
+                "ConsumerGroupHeartbeatRequest",
+                {
+                    **{"group_id": Live("consumers"), "member_id": "b", "member_epoch": 0},
+                    **{"instance_id": "i", "rebalance_timeout_ms": 60_000},
+                    **{"subscribed_topic_names": lives("topic 0"), "topic_partitions": []},
+                },
+            ),
+        ),
+        (
+            "CONSUMER_GROUP_DESCRIBE",
+            1,
+            ("ConsumerGroupDescribeRequest", {"group_ids": lives("consumers")}),
+        ),
+    ]
+)
 @machine(*GROUP_REQUESTS)
 def test_groups(sides: Sides, operations: Operations) -> None:
     play(sides, operations)

@@ -84,6 +84,9 @@ def find_member(group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMem
             )
         if not joins:
             member = static_member(group, request)
+        elif known is None:
+            # Who is a member already becomes a static one.
+            member = group.members.get(request.member_id)
     if member is not None and not joins:
         _check_epoch(member, request)
     return member

@@ -151,6 +151,8 @@ class ConsumerCoordinator(CoordinatedType[ConsumerGroup]):
                 found.instance_id,
             )
             self._rename(group, found, member_id)
+        elif instance_id not in (None, found.instance_id):
+            group.make_static(found, instance_id)
         return found
 
     def _rename(self, group: ConsumerGroup, member: ConsumerMember, member_id: str) -> None:

@@ -78,6 +78,11 @@ class ConsumerGroup(CoordinatedGroup[ConsumerMember, Share]):
         if member.instance_id is not None:
             self.static_members[member.instance_id] = member.member_id
 
+    def make_static(self, member: ConsumerMember, instance_id: str) -> None:
+        """Give a member an instance id, or another one."""
+        self.static_members.pop(member.instance_id or "", None)
+        member.instance_id, self.static_members[instance_id] = instance_id, member.member_id
+
     def remove(self, member_id: str) -> ConsumerMember | None:
         """Forget a member and what it owned; return it, ``None`` if there was none."""
         member = super().remove(member_id)

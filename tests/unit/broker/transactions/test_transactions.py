@@ -110,6 +110,23 @@ async def test_the_last_stable_offset_stands_where_the_oldest_open_transaction_b
     assert await committed(broker) == [b"plain", b"of a", b"more of a"]
 
 
+async def test_who_reads_what_is_committed_is_given_nothing_behind_the_last_stable_offset(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await broker.produce(T0, batch(b"plain", at=10))
+    await producer.write(b"open")
+    await broker.produce(T0, batch(b"behind", at=20))
+    log = broker.partition_log(T0)
+    for isolation, end in (
+        (IsolationLevel.READ_UNCOMMITTED, 3),
+        (IsolationLevel.READ_COMMITTED, 1),
+    ):
+        (found,) = await broker.fetch([FetchTarget(log, 0, 10_000)], isolation=isolation)
+        assert (found.last_offset, len(found.batches)) == (end - 1, end)
+        assert (found.last_stable_offset, found.high_watermark) == (1, 3)
+        assert (await broker.find_offset(log, -1, isolation)).offset == end
+
+
 async def test_the_last_stable_offset_is_never_before_the_start_of_the_log(
     broker: Broker, producer: TransactionalProducer
 ) -> None:

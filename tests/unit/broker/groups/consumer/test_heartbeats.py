@@ -204,6 +204,20 @@ async def test_a_static_member_comes_back_to_its_share(bench: Bench) -> None:
     assert (await other.send()).assignment is None
 
 
+async def test_a_member_may_become_a_static_one_and_another_one(bench: Bench) -> None:
+    client = Client(bench, "a")
+    await client.send()
+    epoch, share = client.epoch, client.owned
+    for instance_id in ("i", "j"):
+        client.fields["instance_id"], client.epoch, client.owned = instance_id, 0, frozenset()
+        await client.send()
+        assert (client.epoch, client.owned) == (epoch, share), "nothing is shared out anew"
+        (member,) = bench.coordinator.describe("g").members  # type: ignore[union-attr]
+        assert member.group_instance_id == instance_id
+    assert (await client.send(instance_id="i")).error is ErrorCode.UNKNOWN_MEMBER_ID
+    assert (await client.leave(-2)).member_epoch == -2
+
+
 async def test_a_static_member_that_stays_away_is_removed(bench: Bench) -> None:
     first, other = Client(bench, "a", instance_id="i"), Client(bench, "b")
     await first.send()
