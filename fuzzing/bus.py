@@ -52,6 +52,10 @@ class FuzzedBus:
         while not self._ready.exists() and time.monotonic() < deadline:
             assert self.process.poll() is None, self._log.read_text(errors="replace")
             time.sleep(0.02)
+        if not self._ready.exists():
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"not ready in a minute: {self._log.read_text(errors='replace')}")
         found = json.loads(self._ready.read_text())
         self.ports = [int(address.rpartition(":")[2]) for address in found["kafka"]]
         self.http_port = int(found["http"][0].rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Names of records: ``topic[partition]@offset``."""
+"""Names of records: ``topic[partition]@offset``, or ``topic-partition@offset``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from fakebus.errors import FakebusError
 
-_NAME = re.compile(r"([^\[\]]{1,249})\[([0-9]{1,9})\]@([0-9]{1,18})", re.ASCII)
+_NAME = re.compile(
+    r"(?:([^\[\]]{1,249})\[([0-9]{1,9})\]|([A-Za-z0-9._-]{1,249})-([0-9]{1,9}))@([0-9]{1,18})"
+)
+"""Kafka's tools call a partition ``topic-0``, and so does ``fakebus tail``."""
 
 
 class FlowError(FakebusError):
@@ -28,12 +31,16 @@ class Place(NamedTuple):
 def parse_place(text: str) -> Place | None:
     """Return the place that a record's name says, ``None`` if it is no such name."""
     found = _NAME.fullmatch(text.strip())
-    return Place(found[1], int(found[2]), int(found[3])) if found else None
+    if found is None:
+        return None
+    return Place(found[1] or found[3], int(found[2] or found[4]), int(found[5]))
 
 
 def asked_place(text: str) -> Place:
     """Return the place that a record's name says; FlowError if it is no such name."""
     place = parse_place(text)
     if place is None:
-        raise FlowError(f"{text!r} is no record: write TOPIC[PARTITION]@OFFSET")
+        raise FlowError(
+            f"{text!r} is no record: write TOPIC[PARTITION]@OFFSET, or copy it from tail"
+        )
     return place

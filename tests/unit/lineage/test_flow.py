@@ -690,3 +690,11 @@ async def test_the_declared_readers_of_a_topic_are_looked_up_once_for_all_its_re
     }
     assert [states[name] for name in names] == [["handled"], ["unreadable"], ["handled"]]
     assert (sorted(looked_up), sorted(read)) == (["invoices", "orders"], [0, 1, 2])
+
+
+def test_a_record_has_the_name_that_flows_and_that_tail_has_for_it() -> None:
+    assert asked_place("a-1[2]@3") == asked_place(" a-1-2@3 ") == Place("a-1", 2, 3)
+    assert asked_place(str(Place("a", 0, 1))) == Place("a", 0, 1)
+    for wrong in ("a@1", "-1@2", "a b-1@2", "a-1@", "a-1@2@3", "a[1]-2@3"):
+        with pytest.raises(FlowError, match="is no record"):
+            asked_place(wrong)
