@@ -40,6 +40,18 @@ class Position:
     """The offset, the number of last records, or milliseconds since the epoch."""
 
 
+def check_order(start: Position, end: Position | None) -> None:
+    """Refuse an end before the start, where both are offsets or both are times.
+
+    Raises:
+        ConfigError: no record could lie between.
+    """
+    if end is None or start.kind is not end.kind:
+        return
+    if start.kind in (PositionKind.OFFSET, PositionKind.TIME) and end.number < start.number:
+        raise ConfigError("the end lies before the start, so no record is between: swap them")
+
+
 def parse_position(text: str, now_ms: int) -> Position:
     """Return the position that a text names.
 

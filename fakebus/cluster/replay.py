@@ -16,7 +16,13 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from fakebus.client.offsets import LogRange
-from fakebus.client.positions import POSITION_HELP, Position, PositionKind, parse_position
+from fakebus.client.positions import (
+    POSITION_HELP,
+    Position,
+    PositionKind,
+    check_order,
+    parse_position,
+)
 from fakebus.cluster.browsing import Matches, Reading, ReadRequest, record_at, resolved
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
@@ -126,12 +132,12 @@ def parse_range(text: str, now_ms: int) -> Range:
     start = parse_position(first or PositionKind.EARLIEST.value, now_ms)
     if not dots and start.kind is not PositionKind.OFFSET:
         raise ConfigError(f"{text!r} is no range of records: {first!r} is no offset")
-    return Range(
-        topic,
-        None if partition is None else int(partition),
-        start,
-        parse_position(last, now_ms) if last else None,
-    )
+    end = parse_position(last, now_ms) if last else None
+    try:
+        check_order(start, end)
+    except ConfigError as error:
+        raise ConfigError(f"{text!r} is no range of records: {error}") from None
+    return Range(topic, None if partition is None else int(partition), start, end)
 
 
 def ranges_of(events: Iterable[Event]) -> list[str]:

@@ -80,7 +80,21 @@ def test_a_range_is_read_as_people_write_it(text: str, found: Range) -> None:
     assert parse_range(text, 10_000) == found
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a[x]@1", "a[1", "a@x", "a@-5m", "a@1..2..3", "[0]@1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a b",
+        "a[x]@1",
+        "a[1",
+        "a@x",
+        "a@-5m",
+        "a@1..2..3",
+        "[0]@1",
+        "a@5..4",
+        "a@1970-01-02..1970-01-01",
+    ],
+)
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"is no (range|offset)|is not a position"):
         parse_range(text, 0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from fakebus.broker.turns import in_turns
-from fakebus.client.positions import Position, PositionKind, parse_position
+from fakebus.client.positions import Position, PositionKind, check_order, parse_position
 from fakebus.cluster.browsing import Matches, ReadRequest, read_page, resolved
 from fakebus.cluster.event_lines import event_fields
 from fakebus.cluster.events import Event
@@ -73,14 +73,17 @@ def _question(call: RestCall, default: PositionKind) -> _Question:
         raise RequestError(404, f"{topic.name} has {counted(len(topic.partitions), 'partition')}")
     start, until, expression = (call.text(name) for name in ("from", "until", "filter"))
     try:
+        first = parse_position(start, now_ms) if start else Position(kind=default)
+        end = parse_position(until, now_ms) if until else None
+        check_order(first, end)
         return _Question(
             topic=topic.name,
             partition=partition,
-            start=parse_position(start, now_ms) if start else Position(kind=default),
+            start=first,
             after=cursor_of(topic, call.text("after")),
             matches=event_filter(expression) if expression else None,
             takes_long="where" in expression,
-            until=parse_position(until, now_ms) if until else None,
+            until=end,
         )
     except ConfigError as error:
         raise RequestError(400, str(error)) from None

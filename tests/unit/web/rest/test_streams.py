@@ -254,6 +254,8 @@ def test_what_is_no_record_in_messagepack_is_told(topic: Topic, data: bytes) -> 
     ("query", "status"),
     [
         ("from=x", 400),
+        ("from=5&until=4", 400),
+        ("from=-5s&until=-1h", 400),
         ("filter=valu", 400),
         ("after=1-2", 400),
         ("limit=0", 400),
