@@ -226,8 +226,10 @@ class IdentityReader:
 
     def may_find(self, topic: str, batch: Buffer) -> bool:
         """Whether there may be something to find in a record batch, which is soon told."""
-        has_fields = any(fnmatchcase(topic, rule.topic) for rule, _ in self._fields)
-        return has_fields or may_have_headers(batch) or _ENVELOPE in bytes(batch)
+        if self._fields and any(fnmatchcase(topic, rule.topic) for rule, _ in self._fields):
+            return True
+        data = bytes(batch)
+        return may_have_headers(data) or data.find(_ENVELOPE) >= 0
 
     def read(self, topic: str, record: Record | NewRecord) -> list[Identity]:
         """Return what a record says of itself; each thing once.
