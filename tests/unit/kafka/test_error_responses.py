@@ -160,3 +160,16 @@ def test_a_member_that_is_not_let_in_is_told_nothing_of_itself(
         "",
         None,
     )
+
+
+def test_what_is_refused_as_a_whole_names_nothing_of_what_was_asked_for() -> None:
+    error, version = ErrorCode.CLUSTER_AUTHORIZATION_FAILED, SERVED[ApiKey.FETCH].max_version
+    schema = api_schema(ApiKey.FETCH)
+    assert schema is not None
+    request = filled(schema.request.root, version, random.Random(1))
+    answer = refusing_response(ApiKey.FETCH, version, request, error, whole=True)
+    assert (answer.error_code, answer.responses) == (error.code, [])
+    version = SERVED[ApiKey.DESCRIBE_CLIENT_QUOTAS].max_version
+    quotas = messages.DescribeClientQuotasRequest()
+    answer = refusing_response(ApiKey.DESCRIBE_CLIENT_QUOTAS, version, quotas, error, whole=True)
+    assert (answer.error_code, answer.entries) == (error.code, None)

@@ -39,3 +39,19 @@ async def test_a_full_group_takes_nobody_in_not_even_who_is_in_it(new_bench: New
     # Who is not to be let in is told what it is.
     assert (await beat(bench, "c", 1)).error is ErrorCode.UNKNOWN_MEMBER_ID
     assert (await beat(bench, "a", joined[0].member_epoch)).error is ErrorCode.NONE
+
+
+async def test_who_stays_in_no_streams_group_is_told_what_there_is(bench: Bench) -> None:
+    said = await beat(bench, "a", 1)
+    assert (said.error, said.message) == (
+        ErrorCode.GROUP_ID_NOT_FOUND,
+        "Streams group app not found.",
+    )
+    await bench.commit(group_id="app")
+    said = await beat(bench, "a", 1)
+    assert (said.error, said.message) == (
+        ErrorCode.GROUP_ID_NOT_FOUND,
+        "Group app is not a streams group.",
+    )
+    # Where there are only offsets, it may become one.
+    assert (await beat(bench, "a", 0)).error is ErrorCode.NONE
