@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
-from fakebus.broker.turns import Rounds
+from fakebus.broker.turns import Rounds, SharedWork
 from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.flow_json import told_record
 from fakebus.lineage.flow_walk import answer, is_seen
@@ -87,6 +87,7 @@ class Flows:
         self._readers = readers
         self._window_ms = window_ms
         self._rounds: Rounds[dict[int | None, _Known]] = Rounds(dict)
+        self._catching_up = SharedWork()
 
     async def of_record(
         self,
@@ -239,8 +240,12 @@ class Flows:
     async def _catch_up(self) -> tuple[Mapping[tuple[str, int], int], int]:
         """Wait for what is there to be known; return where what is not begins, and how much it is.
 
-        Of a record both is to be known: who wrote it, and what it says.
+        Of a record both is to be known: who wrote it, and what it says. All partitions are looked
+        through for that, once for all who ask meanwhile.
         """
+        return await self._catching_up.outcome(self._caught_up)
+
+    async def _caught_up(self) -> tuple[Mapping[tuple[str, int], int], int]:
         is_far = self._identities.behind > _FAR_BEHIND
         is_complete = await self._identities.catch_up(_FAR_BEHIND_S if is_far else _CATCH_UP_S)
         unseen, behind = self._identities.unseen(), self._identities.behind

@@ -299,6 +299,23 @@ class LogFrames:
                     last = number if pages and found == salt else last
         return last
 
+    def demand_file(self, path: Path) -> None:
+        """See whether the data file is there that they belong to: SQLite would delete them.
+
+        Args:
+            path: where it has to be.
+
+        Raises:
+            StorageError: it is not there, or empty.
+        """
+        if self.written and not (path.exists() and path.stat().st_size):
+            what = "is empty" if path.exists() else "is not there"
+            raise StorageError(
+                f"{path} {what}, but {self._path} is left of it, with what was stored last. "
+                "Nothing was changed. Put the data file back in its place; to begin anew without "
+                f"what was stored:  rm {self._path}"
+            )
+
     def demand(self, frames: int) -> None:
         """See whether SQLite has found all of them.
 

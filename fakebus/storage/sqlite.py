@@ -200,6 +200,7 @@ class SqliteStorage:
     @classmethod
     async def _open_file(cls, path: Path, lock: FileLock, durable: bool) -> SqliteStorage:
         frames = LogFrames(path)
+        frames.demand_file(path)
         # A connection's thread is not a daemon: left open, it would hang the interpreter.
         stack = AsyncExitStack()
         behind = stack.enter_context(ExitStack())

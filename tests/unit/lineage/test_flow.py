@@ -655,6 +655,24 @@ async def test_questions_that_are_asked_at_once_are_answered_as_each_alone(
     assert catch_ups == 3, "what is known is looked up once a round, the first two begin at once"
 
 
+async def test_all_who_look_for_an_id_at_once_wait_for_one_look_through_the_partitions(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    unseen = flow.Identities.unseen
+
+    def counted(identities: flow.Identities) -> object:
+        nonlocal looks
+        looks += 1
+        return unseen(identities)
+
+    monkeypatch.setattr(flow.Identities, "unseen", counted)
+    await asyncio.gather(*(played.bus.flows.with_id("none") for _ in range(50)))
+    assert looks == 1
+    await played.bus.flows.with_id("none")
+    assert looks == 2
+
+
 async def test_questions_about_other_times_do_not_share_what_is_known(played: Played) -> None:
     order = await played.write("shop", "orders")
     await played.handle("billing", order, "invoices")

@@ -342,6 +342,22 @@ async def test_a_frame_that_has_changed_is_told_and_the_log_left_alone(
     assert read(log) == content
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_log_without_its_file_is_told_and_left_alone(left: Path, is_there: bool) -> None:
+    log, content = Path(f"{left}-wal"), read(left)
+    before = read(log)
+    write(left, b"")
+    if not is_there:
+        os.unlink(left)
+    with pytest.raises(StorageError, match="empty, but" if is_there else "not there, but") as told:
+        await SqliteStorage.open(left)
+    assert str(told.value).endswith(f"rm {log}")
+    assert read(log) == before
+    assert (left.name in os.listdir(left.parent)) == is_there
+    write(left, content)
+    await (await SqliteStorage.open(left)).close()
+
+
 async def test_what_was_not_on_the_disk_when_the_machine_stopped_is_gone_with_a_word(
     left: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
