@@ -206,6 +206,7 @@ def test_what_goes_wrong_without_further_words(faults: Faults) -> None:
     assert switch_on(faults, duplicate=True, api="produce", times=2).count == 2
     assert switch_on(faults, storage_full=True, for_s=1).effect == StorageFull()
     assert switch_on(faults, throttle_s=1.5, client_id="c").effect == Throttle(1.5)
+    assert switch_on(faults, throttle_s=1, api="Fetch").effect == Throttle(1)
     for wanted, words in (
         ({"corrupt": True, "api": "Produce"}, "corrupt is for Fetch alone"),
         ({"storage_full": True, "topic": "t"}, "a full disk is everybody's"),

@@ -407,6 +407,7 @@ async def test_a_marker_from_an_older_epoch_or_coordinator_is_refused(
     await append_marker(log, newer, 3, commit=True, now_ms=0)
     for signed, coordinator, error in (
         (ProducerIdAndEpoch(9, 4), 3, ErrorCode.INVALID_PRODUCER_EPOCH),
+        (ProducerIdAndEpoch(9, 4), 2, ErrorCode.INVALID_PRODUCER_EPOCH),
         (newer, 2, ErrorCode.TRANSACTION_COORDINATOR_FENCED),
     ):
         with pytest.raises(BrokerError) as raised:

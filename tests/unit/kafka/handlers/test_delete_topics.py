@@ -41,13 +41,14 @@ async def test_version_6_deletes_by_id_and_tells_the_name(broker: Broker) -> Non
 
 
 @pytest.mark.parametrize(("version", "code"), [(1, 42), (2, 42), (3, 73), (6, 73)])
+@pytest.mark.parametrize("timeout_ms", [9000, 0])
 async def test_when_deletion_is_switched_off_every_topic_is_answered_so(
-    broker: Broker, version: int, code: int
+    broker: Broker, version: int, code: int, timeout_ms: int
 ) -> None:
     broker.config.static["delete.topic.enable"] = "false"
     await broker.topics.create("t", 1, {})
     request = DeleteTopicsRequest(
-        timeout_ms=9000,
+        timeout_ms=timeout_ms,
         topic_names=["t"] if version < 6 else [],
         topics=[DeleteTopicState(name="t")] if version >= 6 else [],
     )

@@ -12,7 +12,7 @@ from fakebus.broker.groups.requests import JoinResult, LeavingMember
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import assigned_partitions, encode_assignment
 from fakebus.types import TopicPartition
-from tests.unit.broker.groups.bench import Bench, protocols, subscription
+from tests.unit.broker.groups.bench import SESSION_MS, Bench, protocols, subscription
 from tests.unit.broker.groups.conftest import NewBench
 from tests.unit.broker.groups.consumer.talk import Client
 
@@ -88,6 +88,17 @@ async def test_a_group_is_upgraded_by_the_first_new_member_and_nothing_is_owned_
     assert await bench.commit(joined=old.joined) == [ErrorCode.NONE]
     stale = JoinResult(member_id=old.joined.member_id, generation_id=99)
     assert await bench.commit(joined=stale) == [ErrorCode.ILLEGAL_GENERATION]
+
+
+async def test_who_syncs_has_a_whole_session_again(bench: Bench) -> None:
+    old, new = await classic_group(bench), Client(bench, "n")
+    await new.acknowledge()
+    await old.join()
+    for _ in range(2):
+        await bench.advance(SESSION_MS / 1000 * 0.7)
+        assert await old.sync() is ErrorCode.NONE
+        await new.acknowledge()
+    assert group_type(bench) == "consumer"
 
 
 async def test_a_group_is_downgraded_when_the_last_new_member_has_gone(bench: Bench) -> None:
