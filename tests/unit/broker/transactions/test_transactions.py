@@ -284,6 +284,21 @@ async def test_a_second_producer_aborts_what_is_open_and_fences_the_first(
     assert await committed(broker) == []
 
 
+async def test_a_producer_that_asks_for_its_next_epoch_gets_it_once_however_often_it_asks(
+    broker: Broker,
+) -> None:
+    init = broker.transactions.init_producer_id
+    first = await init("id", TIMEOUT_MS, None)
+    # It has not heard the first answer, and asks once more with what it has.
+    for _ in range(2):
+        following = await init("id", TIMEOUT_MS, first)
+        assert following == first._replace(epoch=first.epoch + 1)
+    assert (await init("id", TIMEOUT_MS, following)).epoch == first.epoch + 2
+    with pytest.raises(BrokerError) as caught:
+        await init("id", TIMEOUT_MS, first)
+    assert caught.value.error_code is ErrorCode.PRODUCER_FENCED
+
+
 async def test_a_producer_without_epochs_left_gets_another_id_and_may_ask_once_more(
     broker: Broker, producer: TransactionalProducer
 ) -> None:
