@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import secrets
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
@@ -36,6 +37,7 @@ HEADERS = {
 }
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _TOKEN = "fakebus_form"  # noqa: S105 - the name of a cookie
+_OUR_TOKEN = re.compile(r"[0-9a-f]{64}")
 _DONE = "fakebus_done"
 
 
@@ -96,9 +98,8 @@ class Site:
             return response
         if isinstance(outcome, web.StreamResponse):
             return outcome
-        token = request.cookies.get(_TOKEN, "")
-        is_new = len(token) != 64
-        token = secrets.token_hex(32) if is_new else token
+        known = _known_token(request)
+        token, is_new = known or secrets.token_hex(32), not known
         values = {**await self._common(request, token), **outcome.values}
         template = self._templates.get_template(outcome.template)
         # A page may show millions of letters of strangers, which clients need not wait for.
@@ -169,6 +170,12 @@ def _find(method: str, parts: tuple[str, ...]) -> tuple[Route, dict[str, str]]:
     raise RequestError(404, "there is no such page")
 
 
+def _known_token(request: web.Request) -> str:
+    """Return the token that a browser was given; empty for none, and for what was never given."""
+    cookie = request.cookies.get(_TOKEN, "")
+    return cookie if _OUR_TOKEN.fullmatch(cookie) else ""
+
+
 async def _form(request: web.Request) -> Fields:
     if request.content_type != "application/x-www-form-urlencoded":
         raise RequestError(415, "a form is wanted: application/x-www-form-urlencoded")
@@ -182,7 +189,7 @@ async def _form(request: web.Request) -> Fields:
     fields = Fields(pairs)
     # The page that has the form was made for the browser that has the cookie: another site's page
     # can make a browser send the one, but knows nothing of the other.
-    cookie, token = request.cookies.get(_TOKEN, ""), fields.raw("token")
+    cookie, token = _known_token(request), fields.raw("token")
     if not cookie or not hmac.compare_digest(cookie.encode(), token.encode()):
         raise RequestError(403, "the form is not from a page of this console; load the page again")
     return fields

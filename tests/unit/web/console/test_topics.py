@@ -100,6 +100,12 @@ def test_a_form_without_the_token_of_its_page_is_refused(browser: Browser, topic
         assert (page.status, "not from a page of this console" in page.text) == (403, True)
     browser.cookies.clear()
     assert browser.send(form, name="refused").status == 403
+    # Bytes that are no text, one of them as long as a token.
+    for strange in ("\xff", "\xff" * 64):
+        browser.cookies["fakebus_form"] = strange
+        assert browser.send(form, name="refused").status == 403
+        browser.cookies["fakebus_form"] = strange
+        assert browser.get("/ui/topics").status == 200
     assert browser.http.post("/ui/topics", {"name": "refused"}).status == 415
     assert "refused" not in browser.get("/ui/topics").text
 
