@@ -189,16 +189,18 @@ class SqliteStorage:
             except BaseException:
                 await connection.close()
                 raise
-        path, lock = _lock(path)
+        asked, path, lock = _lock(path)
         try:
             check_data_file(path)
-            return await cls._open_file(path, lock, durable)
+            return await cls._open_file(path, asked, lock, durable)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
-    async def _open_file(cls, path: Path, lock: FileLock, durable: bool) -> SqliteStorage:
+    async def _open_file(
+        cls, path: Path, asked: Path, lock: FileLock, durable: bool
+    ) -> SqliteStorage:
         frames = LogFrames(path)
         frames.demand_file(path)
         # A connection's thread is not a daemon: left open, it would hang the interpreter.
@@ -214,7 +216,7 @@ class SqliteStorage:
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
             stack.push_async_callback(reader.close)
             await reader.call(_prepare_reader, durable)
-            files = OpenFiles(path)
+            files = OpenFiles(path, asked)
         except BaseException:
             await stack.aclose()
             raise
@@ -277,10 +279,11 @@ class SqliteStorage:
             self._keeper.close()
 
 
-def _lock(path: Path) -> tuple[Path, FileLock]:
+def _lock(path: Path) -> tuple[Path, Path, FileLock]:
     # By its real path, so that two names of one file are one lock.
-    path = path.expanduser().resolve()
-    return path, FileLock(path)
+    asked = path.expanduser().absolute()
+    path = asked.resolve()
+    return asked, path, FileLock(path)
 
 
 def _run(

@@ -85,10 +85,12 @@ class OpenFiles:
 
     Args:
         path: the data file; its write-ahead log is there.
+        asked: the name that it was asked for by, which may be that of a symbolic link.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, asked: Path | None = None) -> None:
         self.path = path
+        self._link = str(asked) if asked not in (None, path) else ""
         self._directory = str(path.parent)
         self._paths = [str(path), f"{path}-wal", f"{path}-shm"]
         self._descriptors: list[int] = []
@@ -104,7 +106,10 @@ class OpenFiles:
             self._descriptors.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
         self._data, self._log, self._index = self._descriptors
         opened = map(os.fstat, self._descriptors)
-        self._identities = [(each.st_dev, each.st_ino) for each in opened]
+        identities = [(each.st_dev, each.st_ino) for each in opened]
+        self._identities = list(zip(self._paths, identities, strict=True))
+        if self._link:
+            self._identities.append((self._link, identities[0]))
         self._head = os.pread(self._data, _FIXED_BYTES, 0)
         self.note_size()
 
@@ -125,7 +130,8 @@ class OpenFiles:
         try:
             directory = os.stat(self._directory)
             seen = directory.st_dev, directory.st_ino, directory.st_mtime_ns
-            if seen != self._directory_seen:
+            # What a link leads to may change without a change of the directory.
+            if seen != self._directory_seen or self._link:
                 self._check_names()
                 if time_ns() - seen[2] > _SETTLED_NS:
                     self._directory_seen = seen
@@ -148,7 +154,7 @@ class OpenFiles:
             )
 
     def _check_names(self) -> None:
-        for name, identity in zip(self._paths, self._identities, strict=True):
+        for name, identity in self._identities:
             try:
                 found = os.stat(name)
             except FileNotFoundError:

@@ -229,6 +229,29 @@ async def test_a_file_that_goes_in_the_same_tick_of_a_coarse_clock_is_noticed(
     await harmed_at_the_end(storage)
 
 
+@pytest.mark.parametrize("leads_elsewhere", [True, False])
+async def test_a_link_that_leads_to_the_file_no_more_is_noticed(
+    data_file: Path, tmp_path: Path, leads_elsewhere: bool
+) -> None:
+    link = tmp_path / "links" / "bus.db"
+    os.mkdir(link.parent)
+    os.symlink(data_file, link)
+    storage = await SqliteStorage.open(link, durable=False)
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0))
+    os.unlink(link)
+    if leads_elsewhere:
+        os.symlink(f"{data_file}-wal", link)
+    what = "was replaced by another file" if leads_elsewhere else "was deleted or moved away"
+    with pytest.raises(StorageError, match=f"{link} {what}"):
+        await append(storage, log_id, batch(1))
+    if leads_elsewhere:
+        os.unlink(link)
+    os.symlink(data_file, link)
+    await append(storage, log_id, batch(1))
+    await storage.close()
+
+
 async def test_names_are_not_looked_at_again_in_a_directory_that_rests(
     open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
