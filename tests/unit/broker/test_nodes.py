@@ -31,6 +31,11 @@ async def test_replicas_are_remembered_and_those_that_are_gone_are_left_out(tmp_
     assert topic is not None
     await broker.nodes.stop(3)
     assert [broker.nodes.leader(log) for log in topic.partitions] == [1, 2]
+    in_sync = [
+        broker.nodes.in_sync(log, broker.nodes.replicas(topic, number))
+        for number, log in enumerate(topic.partitions)
+    ]
+    assert in_sync == [[1], [2]], "who does not run is not in sync"
     assert [log.leader_epoch for log in topic.partitions] == [1, 1]
     await broker.close()
     await storage.close()
