@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fakebus.broker.turns import Slices
 from fakebus.lineage.causes import Causes
 from fakebus.lineage.flow_json import told_edge, told_record
 from fakebus.lineage.group_states import GroupStates
@@ -65,7 +66,10 @@ async def answer(
     told: dict[Place, dict[str, Any]] = {}
     moments: dict[Place, tuple[int, int, Place]] = {}
     # Those that were asked for and what follows surely from them come first.
+    slices = Slices()
     for place in places:
+        # What others have asked before takes no waiting, and still its time.
+        await slices.keep()
         record, note = await records.read(place), await causes.written(place)
         part = await records.transaction_at(place)
         if note is not None and (record is None if part is None else states and states.is_past):
@@ -115,7 +119,7 @@ async def _walk(
     places = dict.fromkeys(distances)
     links: dict[tuple[Place, Place], Link] = {}
     waiting = deque(distances if depth != 0 else ())
-    until = monotonic() + WALK_S
+    until, slices = monotonic() + WALK_S, Slices()
     while waiting:
         if monotonic() > until or len(links) >= most:
             late = f"what was not found within {WALK_S:g} s"
@@ -123,6 +127,7 @@ async def _walk(
             break
         place = waiting.popleft()
         for link in [*await causes.of(place), *await causes.effects(place)]:
+            await slices.keep()
             other = link.cause if link.effect == place else link.effect
             if not is_seen(other, unseen):
                 continue

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fakebus.app import FakeBus
+from fakebus.broker import turns
 from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
@@ -716,3 +717,28 @@ def test_a_record_has_the_name_that_flows_and_that_tail_has_for_it() -> None:
     for wrong in ("a@1", "-1@2", "a b-1@2", "a-1@", "a-1@2@3", "a[1]-2@3"):
         with pytest.raises(FlowError, match="is no record"):
             asked_place(wrong)
+
+
+async def test_what_was_asked_before_is_told_in_turns_too(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [await played.write("shop", "orders") for _ in range(3)]
+    await played.fetch("billing", orders[0])
+    for _ in orders:
+        await played.write("billing", "invoices")
+    monkeypatch.setattr(turns, "SLICE_S", 0.0)
+    knowledge = await played.bus.flows._known(None)
+    place = asked_place(orders[0])
+    await knowledge.tell("", [place], None, None)
+    turns_of_others = 0
+
+    async def others() -> None:
+        nonlocal turns_of_others
+        while True:
+            turns_of_others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    told = await knowledge.tell("", [place], None, None)
+    task.cancel()
+    assert turns_of_others >= len(told["records"]) + len(told["edges"])
