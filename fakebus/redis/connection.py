@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 
 from fakebus.broker.activity import Peer
@@ -135,7 +136,10 @@ class RedisConnection:
         finally:
             for each in (answering, receiving):
                 each.cancel()
-            await asyncio.gather(answering, receiving, return_exceptions=True)
+            for ended in await asyncio.gather(answering, receiving, return_exceptions=True):
+                if ended is not None:
+                    # The reader keeps what ended it, and with it the answer that was under way.
+                    traceback.clear_frames(ended.__traceback__)
             self._budget.used -= self._counted
             self._turn.give_back()
             with contextlib.suppress(ConnectionError):
