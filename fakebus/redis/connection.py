@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 
 from fakebus.broker.activity import Peer
@@ -136,10 +135,7 @@ class RedisConnection:
         finally:
             for each in (answering, receiving):
                 each.cancel()
-            for ended in await asyncio.gather(answering, receiving, return_exceptions=True):
-                if ended is not None:
-                    # The reader keeps what ended it, and with it the answer that was under way.
-                    traceback.clear_frames(ended.__traceback__)
+            await asyncio.gather(answering, receiving, return_exceptions=True)
             self._budget.used -= self._counted
             self._turn.give_back()
             with contextlib.suppress(ConnectionError):
@@ -191,14 +187,18 @@ class RedisConnection:
                 reply = RedisError("ERR fakebus failed; its log says why")
             if logger.isEnabledFor(logging.DEBUG):
                 self._log(request, reply)
-            for piece in pieces(reply, version=self._session.version):
-                self._writer.write(piece)
-                if len(piece) >= PIECE_BYTES:
-                    # Others have their turn, and a client that reads slowly has few of them.
-                    await self._writer.drain()
-                    self._turn.move()
-                    await asyncio.sleep(0)
-            del reply
+            try:
+                for piece in pieces(reply, version=self._session.version):
+                    self._writer.write(piece)
+                    if len(piece) >= PIECE_BYTES:
+                        # Others have their turn, and a client that reads slowly has few of them.
+                        await self._writer.drain()
+                        self._turn.move()
+                        await asyncio.sleep(0)
+            finally:
+                # The reader keeps the error that tells that the client has vanished, and the error
+                # this frame, until garbage is collected.
+                del reply
             self._requests.answered(request)
             self._count()
             await self._writer.drain()

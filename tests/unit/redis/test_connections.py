@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from typing import Any
@@ -20,7 +22,7 @@ from fakebus.broker import turns
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis import long_answers
 from fakebus.redis.connection import MAX_WAITING_BYTES, RedisConnection, WaitingRequests
-from fakebus.redis.protocol import CrossProtocolError, Parser, Status
+from fakebus.redis.protocol import PIECE_BYTES, CrossProtocolError, Parser, Status
 from fakebus.redis.server import RedisServer
 from tests.unit.redis.conftest import redis_bus
 
@@ -292,3 +294,44 @@ async def test_others_have_their_turns_while_one_sends_tiny_requests_without_end
         assert len(writer.sent) == 256 * 1024 // 6 * 7
         # Each of the answers, too, may have to wait for others.
         assert others > 256 * 1024 // 6
+
+
+class _Lost(_Writer):
+    """Writer whose client vanishes while it is answered, as asyncio tells of it."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    async def drain(self) -> None:
+        """Raise what ended the connection, which the reader keeps."""
+        if self._reader.exception() is None:
+            self._reader.set_exception(ConnectionResetError("it has gone"))
+        error = self._reader.exception()
+        assert error is not None
+        raise error
+
+
+class _Answer(list[bytes]):
+    """Answer that tells when nothing holds it any more."""
+
+
+async def test_the_answer_of_a_client_that_has_vanished_is_let_go_without_a_collection() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"PING\r\n")
+    held: list[weakref.ref[_Answer]] = []
+
+    async def run(session: object, request: list[bytes]) -> _Answer:
+        answer = _Answer([b"x" * PIECE_BYTES] * 3)
+        held.append(weakref.ref(answer))
+        return answer
+
+    waiting: Any = _Lost(reader)
+    connection = RedisConnection(run, MemoryBudget(1_000), long_answers.Turns(), reader, waiting)
+    gc.disable()
+    try:
+        await connection.serve()
+        assert [each() for each in held] == [None]
+    finally:
+        gc.enable()
+    assert isinstance(reader.exception(), ConnectionResetError)
