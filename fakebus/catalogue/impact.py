@@ -322,7 +322,7 @@ class _Change:
     def _problem(self, use: FixtureUse, lost: Sequence[Field]) -> str:
         try:
             data = use.data()
-            for each in lost:
+            for each in () if use.is_written else lost:
                 # A default that nobody has written is in what was decoded all the same.
                 _drop_default(data, each.written, each.default)
             self._new.encode(data)

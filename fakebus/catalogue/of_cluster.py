@@ -193,7 +193,8 @@ async def _smells(cluster: Cluster) -> list[Smell]:
 
 
 def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:
-    return of_set(load_fixtures(fixtures, now_ms=now_ms, profile=profile))
+    found = load_fixtures(fixtures, now_ms=now_ms, profile=profile, keep_written=True)
+    return of_set(found)
 
 
 async def _own_configs(cluster: Cluster, name: str) -> dict[str, str]:

@@ -169,6 +169,8 @@ class FixtureUse(NamedTuple):
     """File and line."""
     data: Callable[[], object]
     """Reads it."""
+    is_written: bool = False
+    """Whether that is what the event has, without defaults that nobody has written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,10 +279,10 @@ def _subject(found: SetSubject, parties: Parties) -> Subject:
 
 
 def _uses(found: SetSubject, who: str) -> Iterable[FixtureUse]:
-    for stream, event, payload, version in found.events:
-        name = f"{who} {event.event_id}" if event.event_id else who
-        where = f"{stream.display_file}:{event.line}"
-        yield FixtureUse(name, where, partial(version.parsed.decode, payload))
+    for use in found.events:
+        name = f"{who} {use.event.event_id}" if use.event.event_id else who
+        where = f"{use.stream.display_file}:{use.event.line}"
+        yield FixtureUse(name, where, use.data, use.written is not None)
 
 
 def _keys_and_sizes(fixture_set: FixtureSet, topic: str) -> Iterator[tuple[bytes | None, int]]:

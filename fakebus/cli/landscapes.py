@@ -76,7 +76,7 @@ def landscape_of(
         from fakebus.fixture_files.loader import load_fixtures
 
         sets = [Path(name) for name in arguments.fixtures]
-        said = of_set(load_fixtures(sets, now_ms=SystemClock().now_ms()))
+        said = of_set(load_fixtures(sets, now_ms=SystemClock().now_ms(), keep_written=True))
     if not (arguments.cluster or arguments.registry or arguments.is_bus_named):
         return said
     return overlaid(asyncio.run(_there(arguments, feature, details, examples)), said)

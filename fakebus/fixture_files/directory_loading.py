@@ -239,6 +239,7 @@ class DirectoryLoader:
             schemas=self.part.schemas,
             linter=self._linter(),
             keep_calls=self._settings.keep_calls,
+            keep_written=self._settings.keep_written,
         )
 
     def _encoders(

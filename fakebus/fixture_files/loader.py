@@ -37,6 +37,7 @@ def load_fixtures(
     verify: bool = False,
     profile: str | None = None,
     keep_calls: bool = False,
+    keep_written: bool = False,
 ) -> FixtureSet:
     """Read fixture sets with all that they use.
 
@@ -51,13 +52,16 @@ def load_fixtures(
             rules of :mod:`fakebus.fixture_files.lint` are applied.
         profile: the profile to load; the whole set when left out.
         keep_calls: whether events keep the data whose calls give something else at another time.
+        keep_written: whether events keep their data with a schema as they are written.
 
     Raises:
         FixtureError: a set has problems, or no such profile; all of them are in the error.
     """
     config = config or BrokerConfig()
     ids = SchemaIdTable(schema_ids)
-    settings = LoadSettings(now_ms, config, ids, verify=verify, keep_calls=keep_calls)
+    settings = LoadSettings(
+        now_ms, config, ids, verify=verify, keep_calls=keep_calls, keep_written=keep_written
+    )
     return _loaded(sets, settings, profile)[0]
 
 

@@ -121,6 +121,17 @@ class EventCalls:
     """Whether the key decides on the partition."""
 
 
+class WrittenData(NamedTuple):
+    """Key and value as an event has them, its calls replaced by their results, as JSON.
+
+    They are kept of data with a schema alone, and are ``None`` otherwise. What is read back from
+    the bytes may look different: Protobuf's 64-bit numbers are texts then.
+    """
+
+    key: bytes | None
+    value: bytes | None
+
+
 class FixtureEvent(NamedTuple):
     """Record to be, with the line that it comes from."""
 
@@ -133,6 +144,8 @@ class FixtureEvent(NamedTuple):
     tags: tuple[str, ...]
     calls: EventCalls | None = None
     """Kept for packs only."""
+    written: WrittenData | None = None
+    """Kept where it is asked whether another schema takes them; packs have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

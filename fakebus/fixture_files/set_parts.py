@@ -27,6 +27,8 @@ class LoadSettings(NamedTuple):
     """Whether records are decoded again and compared, and the rules of lint are applied."""
     keep_calls: bool = False
     """Whether events keep the data whose calls give something else at another time."""
+    keep_written: bool = False
+    """Whether events keep their data with a schema as they are written."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.loader import load_fixtures
 
     directory: Path = arguments.directory
-    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
+    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms(), keep_written=True)
     subjects = set_subjects(fixture_set)
     compared: list[str] = []
     findings = [

@@ -162,12 +162,12 @@ def stale(subject: SetSubject, current: ParsedSchema, where: str) -> Iterator[Dr
     """Find the set's events that cannot be written with a schema any more."""
     first: tuple[Position, str] | None = None
     count = 0
-    for stream, event, payload, version in subject.events:
+    for use in subject.events:
         try:
-            current.encode(version.parsed.decode(payload))
+            current.encode(use.data())
         except SchemaDataError as error:
             count += 1
-            first = first or (Position(stream.display_file, event.line), str(error))
+            first = first or (Position(use.stream.display_file, use.event.line), str(error))
     if first is None:
         return
     place, reason = first

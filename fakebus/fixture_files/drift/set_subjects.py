@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from fakebus.fixture_files.drift.findings import DriftFinding, Hit, Severity
-from fakebus.fixture_files.model import FixtureEvent, FixtureSchema, FixtureSet, FixtureStream
+from fakebus.fixture_files.model import (
+    FixtureEvent,
+    FixtureSchema,
+    FixtureSet,
+    FixtureStream,
+    WrittenData,
+)
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import Position
 from fakebus.schemas.framing import HEADER_SIZE, framed_id
@@ -16,6 +24,7 @@ from fakebus.schemas.payloads import SchemaSource
 
 DEFAULT_LEVEL = "BACKWARD"
 """What registries have if nobody says otherwise."""
+_NOT_KEPT = WrittenData(None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,24 @@ class SubjectVersion:
         return self.schema.schema_id
 
 
+class SubjectUse(NamedTuple):
+    """Use of a subject's schema by the key or the value of an event."""
+
+    stream: FixtureStream
+    event: FixtureEvent
+    payload: bytes
+    """What stands after the schema id."""
+    version: SubjectVersion
+    written: bytes | None
+    """The data as the event has them, as JSON; ``None`` if they were not kept."""
+
+    def data(self) -> object:
+        """Return the data as the event has them, or else as they are read back."""
+        if self.written is None:
+            return self.version.parsed.decode(self.payload)
+        return json.loads(self.written)
+
+
 @dataclass(slots=True, kw_only=True)
 class SetSubject:
     """A subject of the set."""
@@ -42,10 +69,8 @@ class SetSubject:
     """Where its data are."""
     versions: list[SubjectVersion] = field(default_factory=list)
     """Oldest first."""
-    events: list[tuple[FixtureStream, FixtureEvent, bytes, SubjectVersion]] = field(
-        default_factory=list
-    )
-    """Each use of a schema of the subject, with the payload after the schema id."""
+    events: list[SubjectUse] = field(default_factory=list)
+    """Each use of a schema of the subject."""
 
     @property
     def latest(self) -> SubjectVersion:
@@ -146,17 +171,24 @@ class _Uses:
         self, fixture_set: FixtureSet, by_id: Mapping[int, Sequence[SubjectVersion]]
     ) -> None:
         self.topics: dict[str, dict[str, None]] = {}
-        self.events: dict[str, list[tuple[FixtureStream, FixtureEvent, bytes, SubjectVersion]]] = {}
+        self.events: dict[str, list[SubjectUse]] = {}
         self._by_id = by_id
         for topic in fixture_set.topics:
             for subject in topic.subjects:
                 self.topics.setdefault(subject, {})[topic.name] = None
         for stream in fixture_set.streams:
             for event in stream.events:
-                self._add(stream, event, event.record.key)
-                self._add(stream, event, event.record.value)
+                written = event.written or _NOT_KEPT
+                self._add(stream, event, event.record.key, written.key)
+                self._add(stream, event, event.record.value, written.value)
 
-    def _add(self, stream: FixtureStream, event: FixtureEvent, data: bytes | None) -> None:
+    def _add(
+        self,
+        stream: FixtureStream,
+        event: FixtureEvent,
+        data: bytes | None,
+        written: bytes | None,
+    ) -> None:
         schema_id = framed_id(data)
         candidates = [] if schema_id is None else self._by_id.get(schema_id, ())
         if data is None or not candidates:
@@ -171,4 +203,5 @@ class _Uses:
         )
         subject = chosen.schema.subject
         self.topics.setdefault(subject, {})[stream.topic] = None
-        self.events.setdefault(subject, []).append((stream, event, data[HEADER_SIZE:], chosen))
+        use = SubjectUse(stream, event, data[HEADER_SIZE:], chosen, written)
+        self.events.setdefault(subject, []).append(use)

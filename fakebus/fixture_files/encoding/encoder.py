@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.functions import FunctionContext, expand, settle
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
-from fakebus.fixture_files.model import EventCalls, FixtureEvent, FormattedData
+from fakebus.fixture_files.model import EventCalls, FixtureEvent, FormattedData, WrittenData
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.event_models import Load
@@ -49,6 +50,8 @@ class EncodingSettings:
     """Looks at every event, which is decoded again and compared; ``None`` to load only."""
     keep_calls: bool = False
     """Whether events keep the data whose calls give something else at another time."""
+    keep_written: bool = False
+    """Whether events keep their data with a schema as they are written."""
 
 
 class TopicEncoder:
@@ -95,7 +98,8 @@ class TopicEncoder:
         written = event.fields.get("key")
         if defaults.key_field is not None and "key" not in event.fields:
             written = self._key_from_value(event, defaults.key_field, defaults)
-        key = self._data(event, "key", written, defaults.key_format, context).data
+        encoded_key = self._data(event, "key", written, defaults.key_format, context)
+        key = encoded_key.data
         value = self._data(
             event, "value", event.fields.get("value"), defaults.value_format, context
         )
@@ -117,6 +121,9 @@ class TopicEncoder:
             event_id=event.fields.get("id"),
             tags=tuple(event.fields.get("tags") or ()),
             calls=self._calls(event, written, defaults, context),
+            written=WrittenData(encoded_key.written, value.written)
+            if self._settings.keep_written
+            else None,
         )
 
     def _calls(
@@ -220,6 +227,8 @@ class TopicEncoder:
             found = None if known is None else known.get((id(format_), data))
             if found is None:
                 found = self._encoded(format_, data)
+                if self._settings.keep_written and format_.schema is not None:
+                    found = found._replace(written=json.dumps(data).encode())
                 if known is not None:
                     if len(known) >= _KNOWN_KEYS:
                         known.clear()
@@ -318,6 +327,8 @@ class _Encoded(NamedTuple):
     data: bytes | None = None
     format: Format | None = None
     decoded: object = None
+    written: bytes | None = None
+    """The data as JSON if it has a schema and is asked for."""
 
 
 _NO_DATA = _Encoded()

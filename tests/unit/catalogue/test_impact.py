@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,66 @@ topics:
     optional = impact("orders-value", "--remove-field", "tip", files=files)
     assert [one["kind"] for one in optional["breaks"] if one["kind"] == "reader"] == []
     assert {one["who"] for one in optional["concerned"]} == {"billing", "van"}
+
+
+_TIME = '{"type": "long", "logicalType": "timestamp-millis"}'
+_EITHER = '["long", "string"]'
+
+
+def _avro(kind: str, *more: str) -> str:
+    fields = ", ".join([f'{{"name": "id", "type": {kind}}}', *more])
+    return f'{{"type": "record", "name": "Order", "fields": [{fields}]}}'
+
+
+@pytest.mark.parametrize(
+    ("suffix", "before", "after", "values"),
+    [
+        # What is read back is a text, whether a number was written or a text.
+        (
+            "proto",
+            'syntax = "proto3"; message Order { int64 id = 1; }',
+            'syntax = "proto3"; message Order { string id = 1; }',
+            ['{"id": 7}', '{"id": "7"}'],
+        ),
+        (
+            "avsc",
+            _avro(_TIME),
+            _avro('"string"'),
+            ['{"id": 7}', '{"id": "2026-11-30T10:00:00Z"}'],
+        ),
+        # A default is read back, whether it was written or not.
+        (
+            "avsc",
+            _avro(_EITHER, '{"name": "note", "type": ["null", "string"], "default": null}'),
+            _avro(_EITHER),
+            ['{"id": 7, "note": null}', '{"id": 7}'],
+        ),
+    ],
+)
+def test_events_are_judged_as_they_are_written(
+    impact: Impact,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+    before: str,
+    after: str,
+    values: list[str],
+) -> None:
+    files = {
+        "set/fakebus.yaml": f"""\
+version: 1
+subjects: [{{subject: orders-value, schema: o.{suffix}}}]
+topics: [{{name: orders, value: {{subject: orders-value}}, load: orders.ndjson}}]
+""",
+        f"set/o.{suffix}": before,
+        "set/orders.ndjson": "".join(f'{{"value": {value}}}\n' for value in values),
+        f"new.{suffix}": after,
+    }
+    found = impact("orders-value", "--schema", f"new.{suffix}", files=files)
+    named = {one["where"] for one in found["breaks"] if one["kind"] == "fixture"}
+    assert named == {"set/orders.ndjson:1"}
+    Path(f"set/o.{suffix}").write_text(after)
+    assert run(["fixtures", "check", "set"]) == 1
+    assert named == set(re.findall(r"set/orders.ndjson:\d+", "".join(capsys.readouterr())))
 
 
 @pytest.mark.parametrize("syntax", ['syntax = "proto2";', 'syntax = "proto3";'])

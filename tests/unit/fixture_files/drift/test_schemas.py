@@ -284,3 +284,13 @@ def test_a_folder_without_schemas_is_a_mistake(
     assert drift(order_set(), "--from-avsc", empty, code=2) == (
         f"fakebus: {empty} holds no schema files: they end with .avsc, .proto or .schema.json\n"
     )
+
+
+def test_an_event_is_judged_as_it_is_written_and_not_as_it_is_read_back(
+    order_set: Callable[..., Path], folder: Callable[..., Path], drift: Drift
+) -> None:
+    time = {"type": "long", "logicalType": "timestamp-millis"}
+    root = order_set(avro({"name": "id", "type": time}), '{"value": {"id": 7}}', "NONE")
+    # A time is read back as a text.
+    told = drift(root, "--from-avsc", folder(order=avro({**ID, "type": "string"})), code=0)
+    assert f"{root}/orders.ndjson:1: drift: this event cannot be written with the schema" in told
