@@ -34,6 +34,7 @@ def propose(
     words = environ.get("COMP_LINE", "").split()
     chosen = words[1] if len(words) > 1 else ""
     parser = parser_of(chosen)
+    _show_commands(parser)
     for commands in parser._actions:
         if isinstance(commands, argparse._SubParsersAction) and chosen in commands.choices:
             for action in commands.choices[chosen]._actions:
@@ -42,6 +43,15 @@ def propose(
                     # argcomplete looks for this attribute, which argparse does not know.
                     action.completer = names
     argcomplete.autocomplete(parser)
+
+
+def _show_commands(parser: argparse.ArgumentParser) -> None:
+    """Let argcomplete see the commands of a parser: it follows those of argparse's own class."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            action.__class__ = argparse._SubParsersAction
+            for each in action.choices.values():
+                _show_commands(each)
 
 
 def _names_for(option: str, command: str) -> Callable[..., Sequence[str]] | None:

@@ -38,6 +38,10 @@ FORMATS = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON, ARRAY true", ".
 """What a result can be written as, by the end of the file's name."""
 
 
+def _do_nothing() -> None:
+    """Be done when all before it is."""
+
+
 class Result(NamedTuple):
     """Result of a query, row by row."""
 
@@ -91,7 +95,11 @@ class Engine:
         self._opened.callback(self._connection.close)
 
     def close(self) -> None:
-        """Forget all tables."""
+        """Forget all tables, when what is being carried out has ended."""
+        # Ctrl-C may have come before anybody waited for it.
+        last = self._thread.submit(_do_nothing)
+        while wait([last], timeout=_CANCEL_S).not_done:
+            self.cancel()
         for lines in self._lines:
             self._opened.callback(lines.close)
         self._opened.close()
@@ -107,7 +115,7 @@ class Engine:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Forget all tables, when what is being carried out has ended."""
+        """Forget all tables; see :meth:`close`."""
         if exc_type is not None:
             self.cancel()
         self.close()
@@ -233,14 +241,7 @@ class Engine:
             return copy(cast(DECIMAL))
 
     def _in_thread(self, call: Callable[[], _T]) -> _T:
-        work = self._thread.submit(call)
-        try:
-            return work.result()
-        except BaseException:
-            while not work.done():
-                self.cancel()
-                wait([work], timeout=_CANCEL_S)
-            raise
+        return self._thread.submit(call).result()
 
     def _shut(self, path: Path | None = None) -> None:
         """Shut the engine off from files and networks, but for a file that is written."""

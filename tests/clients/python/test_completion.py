@@ -54,6 +54,8 @@ def test_commands_options_and_choices_are_completed(complete: Callable[[str], li
     assert complete("fakebus t") == ["topics", "tail", "top"]
     assert complete("fakebus up --det") == ["--detach"]
     assert complete("fakebus topics --format j") == ["json"]
+    assert complete("fakebus fixtures ch") == ["check"]
+    assert complete("fakebus fixtures check --form") == ["--format"]
 
 
 def test_topics_of_the_cluster_are_completed(

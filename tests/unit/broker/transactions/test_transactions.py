@@ -200,7 +200,7 @@ async def test_a_producer_is_known_before_the_member_that_its_offsets_come_from(
 ) -> None:
     member = {"member_id": "nobody", "generation_id": 3}
     nothing = TopicPartition("nothing", 0)
-    assert await producer.commit_offset("g", 5, **member) is ErrorCode.GROUP_ID_NOT_FOUND
+    assert await producer.commit_offset("g", 5, **member) is ErrorCode.ILLEGAL_GENERATION
     producer.name = "somebody else"
     assert await producer.commit_offset("g", 5, **member) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
     assert await producer.commit_offset("g", 5, nothing) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
