@@ -367,7 +367,8 @@ class Activities:
     ) -> OnAnswer:
         """Note where a fetch begins; return what tells its answer on, and notes what it found."""
         for place, offset in self.positions.begin(
-            origin.connection_id, origin.client_id, targets, self._clock.now_ms()
+            *(origin.connection_id, origin.client_id, targets, self._clock.now_ms()),
+            committed=committed,
         ):
             self.note("fetches", origin, place, (offset, offset))
         return partial(self._note_fetch, origin, on_answer, committed)

@@ -44,6 +44,7 @@ class FetchStream:
         "marks",
         "offset",
         "place",
+        "reads_committed",
         "sent_to",
         "since_ms",
     )
@@ -72,6 +73,8 @@ class FetchStream:
         """One past the last record that was sent; -1 for none."""
         self.marks: deque[tuple[int, int]] = deque(maxlen=_MOST_MARKS)
         """From which offset on records were sent, and when; the first of each second."""
+        self.reads_committed = False
+        """Whether it leaves out what was aborted."""
         self.closed_ms: int | None = None
         """When its connection was closed."""
 
@@ -153,9 +156,23 @@ class FetchPositions:
         return self._by_connection.setdefault(connection_id, {})
 
     def begin(
-        self, connection_id: int, client_id: str, targets: Sequence[FetchTarget], now_ms: int
+        self,
+        connection_id: int,
+        client_id: str,
+        targets: Sequence[FetchTarget],
+        now_ms: int,
+        *,
+        committed: bool = False,
     ) -> list[tuple[TopicPartition, int]]:
-        """Note a client's fetch; return the partitions and offsets of the streams that are new."""
+        """Note a client's fetch; return the partitions and offsets of the streams that are new.
+
+        Args:
+            connection_id: the number of the connection.
+            client_id: what the client calls itself.
+            targets: what it asks for.
+            now_ms: the time.
+            committed: whether it leaves out what was aborted.
+        """
         streams, expected = self.streams_of(connection_id), bool(self._groups)
         new = []
         for target in targets:
@@ -166,6 +183,7 @@ class FetchPositions:
             if stream is None or expected:
                 if self.fetch(connection_id, client_id, place, offset, now_ms):
                     new.append((place, offset))
+                    streams[client_id, place].reads_committed = committed
                 continue
             if stream.offset != offset:
                 stream.offset, stream.since_ms = offset, now_ms

@@ -21,6 +21,7 @@ from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.transactions import holding_back
 from fakebus.lineage.why.cause import SEARCH_MS
 from fakebus.lineage.why.explanation import explain
+from fakebus.lineage.why.given_records import given_from
 from fakebus.lineage.why.view import (
     UNKNOWN,
     GroupEvent,
@@ -77,7 +78,7 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
         astray = (each for each in astray_clients(broker) if each.client_id in clients - here)
         search = next(astray, None)
     partitions = [
-        replace(part, lost_by=await _lost_by(lineage, part)) if part.is_lost else part
+        await _looked_up(broker, lineage, part)
         async for part in in_turns(_progress(broker, lineage, name, members, clients))
     ]
     return GroupView(
@@ -138,6 +139,18 @@ def astray_clients(broker: Broker) -> list[Search]:
     before_ms = broker.clock.now_ms() - SEARCH_MS
     found = broker.group_coordinator.history.astray(done_ms)
     return [each for each in found if each.since_ms <= before_ms]
+
+
+async def _looked_up(broker: Broker, lineage: Lineage, part: Progress) -> Progress:
+    """Return the progress in a partition with what only stored data tell of it."""
+    if part.is_lost:
+        return replace(part, lost_by=await _lost_by(lineage, part))
+    log = broker.topics.logs.get(part.place)
+    if log is None or part.shared is not None or not part.waiting:
+        return part
+    stream = part.stream or part.last_stream
+    reads_committed = stream is not None and stream.reads_committed
+    return replace(part, given_from=await given_from(log, part.handled_to, reads_committed))
 
 
 async def _lost_by(lineage: Lineage, part: Progress) -> str:

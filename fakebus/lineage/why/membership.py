@@ -39,9 +39,10 @@ def no_member(view: GroupView) -> Iterator[Cause]:
         and view.ago_ms(last.at_ms) > _PATIENCE_MS
     )
     was_lost = last is not None and last.verb == "expelled"
-    if not view.lag and not (view.lag is None and (was_lost or is_still_there)):
+    lag = view.to_handle
+    if not lag and not (lag is None and (was_lost or is_still_there)):
         return
-    behind = "" if view.lag is None else f", and {waiting(view.lag)} for it"
+    behind = "" if lag is None else f", and {waiting(lag)} for it"
     # Fixtures and resets put groups somewhere before anybody reads.
     was_read = last is not None or any(part.commits for part in view.partitions)
     text = f"no consumer {'is' if was_read else 'has been'} in group {view.name}"
@@ -156,8 +157,8 @@ def not_subscribed(view: GroupView) -> Iterator[Cause]:
         subscribed = {topic for member in view.members for topic in member.topics or ()}
     forgotten: dict[str, int] = {}
     for part in view.partitions:
-        if part.lag and part.place.topic not in subscribed:
-            forgotten[part.place.topic] = forgotten.get(part.place.topic, 0) + part.lag
+        if part.to_handle and part.place.topic not in subscribed:
+            forgotten[part.place.topic] = forgotten.get(part.place.topic, 0) + part.to_handle
     if not forgotten:
         return
     topics = some(forgotten)

@@ -146,7 +146,7 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
         part
         for part in view.partitions
         if part.stable_end < part.end
-        and part.handled_to >= part.stable_end
+        and part.next_given >= part.stable_end
         and not _reads_uncommitted(part)
     ]
     if not held:

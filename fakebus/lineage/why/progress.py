@@ -40,11 +40,11 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
         asked_ms, gone_ms = part.last_stream.asked_ms, part.last_stream.closed_ms
     since, remedy = silence(view, member, asked_ms, gone_ms)
     busy, record = "", None
-    if stream is not None and stream.sent_to > part.handled_to:
-        record = f"{part.name}@{part.handled_to}"
+    if stream is not None and stream.sent_to > part.next_given:
+        record = f"{part.name}@{part.next_given}"
         busy = f"; it was sent records up to offset {stream.sent_to - 1} and has committed none "
-        busy += f"from {part.handled_to} on: it is busy with {record}, or hangs in it"
-        remedy += f"; look at the record: {look_command(*part.place, part.handled_to)}"
+        busy += f"from {part.next_given} on: it is busy with {record}, or hangs in it"
+        remedy += f"; look at the record: {look_command(*part.place, part.next_given)}"
     more = f" and {counted(len(silent) - 1, 'more partition')}" if len(silent) > 1 else ""
     yield Cause(
         "not_fetching",
@@ -138,13 +138,13 @@ def not_committing(view: GroupView) -> Iterator[Cause]:
     never = part.committed is None
     begins = "nothing" if never else f"nothing since it committed {part.committed}"
     more = f" and {counted(len(late) - 1, 'more partition')}" if len(late) > 1 else ""
-    record = f"{part.name}@{part.handled_to}"
+    record = f"{part.name}@{part.next_given}"
     yield Cause(
         "not_committing",
         f"{short(member.client_id)} of group {view.name} was sent {part.name} up to offset "
         f"{sent_to}{more} and has committed {begins}, for {ago(view.ago_ms(since_ms))}",
         f"{COMMIT}; or it hangs in its own code with {record}: "
-        f"{look_command(*part.place, part.handled_to)}",
+        f"{look_command(*part.place, part.next_given)}",
         member.facts()
         | {
             "next_record": record,
@@ -166,7 +166,7 @@ def _unmoved(view: GroupView) -> Iterator[Cause]:
     if not still or view.since_ms is None or view.ago_ms(view.since_ms) < COMMIT_MS:
         return
     part, watched = still[0], ago(view.ago_ms(view.since_ms))
-    member, record = part.member, f"{part.name}@{part.handled_to}"
+    member, record = part.member, f"{part.name}@{part.next_given}"
     assert member is not None  # noqa: S101 - as above
     more = f" and {counted(len(still) - 1, 'more partition')}" if len(still) > 1 else ""
     began = "; or it began at the end and waits for what is new: " + EARLIEST.split("; ")[0]
@@ -176,7 +176,7 @@ def _unmoved(view: GroupView) -> Iterator[Cause]:
         f"{waiting(sum(each.waiting for each in still))}, and has committed nothing "
         f"for the {watched} that it was watched; whether it fetches cannot be told here",
         f"{COMMIT}; or it does not call poll(), or hangs in its own code with {record}: "
-        f"{look_command(*part.place, part.handled_to)}{began if part.committed is None else ''}",
+        f"{look_command(*part.place, part.next_given)}{began if part.committed is None else ''}",
         member.facts()
         | {
             "next_record": record,
@@ -194,7 +194,7 @@ def _uncommitted_since(view: GroupView, part: Progress) -> int | None:
         return None
     if _is_silent(view, part) or moves(view, part):
         return None
-    sent_ms = stream.sent_ms(part.handled_to)
+    sent_ms = stream.sent_ms(part.next_given)
     if sent_ms is None:
         return None
     since_ms = max(sent_ms, part.moved_ms or 0)

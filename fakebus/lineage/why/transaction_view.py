@@ -11,6 +11,7 @@ from fakebus.broker.turns import in_turns
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.transactions import open_transaction
 from fakebus.lineage.why.cause import MOST_LISTED, Cause, ago, place_name, some
+from fakebus.lineage.why.given_records import given_from
 from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
@@ -96,11 +97,15 @@ async def _waiting_groups(broker: Broker, held: Sequence[_Held]) -> list[str]:
     """Return the groups that have read up to the transaction and cannot go on."""
     coordinator, waiting = broker.group_coordinator, set[str]()
     for place, _, _ in held[:MOST_LISTED]:
-        stable_end = broker.topics.logs[place].last_stable_offset
+        log = broker.topics.logs[place]
+        stable_end = log.last_stable_offset
         streams = broker.activity.positions.at(place)
         # Who reads uncommitted is sent more.
         beyond = {stream.group for stream in streams if stream.sent_to > stable_end}
         async for group in in_turns(coordinator.names()):
-            if coordinator.committed_offset(group, place) == stable_end and group not in beyond:
+            committed = coordinator.committed_offset(group, place)
+            if committed is None or committed > stable_end or group in beyond:
+                continue
+            if await given_from(log, committed, reads_committed=True) == stable_end:
                 waiting.add(group)
     return sorted(waiting)

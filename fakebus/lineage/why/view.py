@@ -122,6 +122,9 @@ class Progress:
     """Where clients of the group began anew, oldest first."""
     shared: Shared | None = None
     """Of a share group that has begun to read it."""
+    given_from: int = -1
+    """The first offset behind the committed one that the group is given a record of: markers of
+    transactions are no records, and what was aborted is left out; -1 if it is not known."""
 
     @property
     def name(self) -> str:
@@ -150,9 +153,19 @@ class Progress:
         return max(began, self.start)
 
     @property
+    def next_given(self) -> int:
+        """Where the next record is that the group is to handle, or where it would be."""
+        return max(self.handled_to, self.given_from)
+
+    @property
     def waiting(self) -> int:
         """How many records wait to be handled, also if nothing was committed."""
-        return max(self.end - self.handled_to, 0)
+        return max(self.end - self.next_given, 0)
+
+    @property
+    def to_handle(self) -> int | None:
+        """How many of the lag can be records; ``None`` if nothing was committed."""
+        return None if self.lag is None else min(self.lag, self.waiting)
 
     @property
     def moved_ms(self) -> int | None:
@@ -230,6 +243,12 @@ class GroupView:
         """How many records are still to be handled; ``None`` if nothing was committed."""
         lags = [each.lag for each in self.partitions if each.lag is not None]
         return sum(lags) if lags else None
+
+    @property
+    def to_handle(self) -> int | None:
+        """How many of the lag can be records; ``None`` if nothing was committed."""
+        found = [each.to_handle for each in self.partitions if each.to_handle is not None]
+        return sum(found) if found else None
 
     @property
     def is_stable(self) -> bool:

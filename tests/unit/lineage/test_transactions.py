@@ -18,6 +18,7 @@ from fakebus.broker.transactions.state import ProducerIdAndEpoch
 from fakebus.broker.transactions.writing import TransactionalWrite, commit_offsets
 from fakebus.errors import ErrorCode
 from fakebus.lineage.place import FlowError
+from fakebus.lineage.why.broker_view import explain_group
 from fakebus.lineage.why.transaction_view import explain_transaction
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
@@ -355,3 +356,52 @@ async def test_a_producer_that_is_no_process_of_its_consumer_states_what_its_gro
     await worker.end()
     found = [(order, invoice, "stated", "transaction", 0)]
     assert await edges(played, invoice) == await edges(played, order) == found
+
+
+async def test_a_group_is_held_back_behind_markers_and_aborted_records_too(played: Played) -> None:
+    shop, till = await Worker(played, "shop").begin(), await Worker(played, "till").begin()
+    await played.handle("billing", await shop.write("orders"), "invoices")
+    await shop.end()
+    await shop.write("orders")
+    await shop.end(commit=False)
+    await till.write("orders")
+    found = await explain_transaction(played.bus.broker, played.bus.lineage, "till")
+    assert found is not None
+    assert found["causes"][0]["evidence"]["waiting_groups"] == ["billing"]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "causes"),
+    [(READ_COMMITTED, []), (READ_UNCOMMITTED, ["no_member"]), (None, ["no_member"])],
+)
+async def test_a_group_does_not_wait_for_what_it_is_never_given(
+    played: Played, isolation: IsolationLevel | None, causes: list[str]
+) -> None:
+    broker, lineage = played.bus.broker, played.bus.lineage
+    shop = await Worker(played, "shop").begin()
+    await shop.write("orders")
+    await shop.end()
+    worker = await Worker(played, "billing").begin()
+    await worker.give_offsets(orders=1)
+    await worker.end()
+    found = await explain_group(broker, lineage, "billing")
+    # Behind the record there is only the marker.
+    assert found is not None
+    assert (found["lag"], found["causes"]) == (1, [])
+
+    await shop.write("orders")
+    await shop.end(commit=False)
+    if isolation is not None:
+        place = TopicPartition("orders", 0)
+        origin = played.origin("billing", "consumer")
+        broker.activity.positions.expect(origin.client_id, place, "billing", 1)
+        await worker.read("orders", 1, isolation)
+        broker.activity.connection_closed(origin.connection_id)
+    found = await explain_group(broker, lineage, "billing")
+    assert found is not None
+    assert (found["lag"], [each["code"] for each in found["causes"]]) == (3, causes)
+
+    await played.write("web", "orders")
+    found = await explain_group(broker, lineage, "billing")
+    assert found is not None
+    assert [each["code"] for each in found["causes"]] == ["no_member"]

@@ -75,6 +75,15 @@ def test_the_producer_of_a_transaction_that_is_not_ended_is_named() -> None:
     assert cause["evidence"]["partitions"][0]["transaction"]["since_ms"] == NOW_MS - 5000
 
 
+def test_nothing_but_an_open_transaction_is_in_the_way_behind_markers_and_aborted_records() -> None:
+    sent = stream(1, sent_to=5)
+    sent.marks.append((3, NOW_MS - 60_000))
+    part = progress(committed=3, stable_end=5, stream=sent)
+    assert codes(part) == ["not_committing"]
+    assert codes(replace(part, given_from=5)) == ["open_transaction"]
+    assert codes(replace(part, given_from=8, stable_end=8)) == []
+
+
 def test_a_transaction_ahead_of_a_group_does_not_hold_it_up_yet() -> None:
     assert codes(progress(committed=3, stable_end=5, stream=stream(1, sent_to=5))) == []
 
