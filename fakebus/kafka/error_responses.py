@@ -26,7 +26,7 @@ from fakebus.protocol.schema import FieldSchema, StructSchema, api_schema
 from fakebus.protocol.struct_classes import struct_class
 
 _ERROR_CODES = ("error_code", "partition_error_code")
-_INDEX_NAMES = ("partition_index", "index", "partition")
+_INDEX_NAMES = ("partition_index", "index", "partition", "partition_id")
 _UNKNOWN = frozenset(
     (
         *("base_offset", "high_watermark", "offset", "committed_offset", "low_watermark"),
@@ -172,11 +172,15 @@ def _answers(
     version: int,
     error: ErrorCode,
 ) -> list[Any]:
-    return [
-        _answer(struct, source.struct, item, version, error)
-        for source in _lists_asked(asked, version)
-        for item in getattr(request, source.name) or ()
-    ]
+    answers = []
+    for source in _lists_asked(asked, version):
+        for item in getattr(request, source.name) or ():
+            answer = _answer(struct, source.struct, item, version, error)
+            # An item of this name is about that producer; a response of itself gives a new id.
+            if hasattr(answer, "producer_id") and hasattr(item, "producer_id"):
+                answer.producer_id = item.producer_id
+            answers.append(answer)
+    return answers
 
 
 def _lists_asked(asked: StructSchema | None, version: int) -> list[FieldSchema]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -27,10 +28,8 @@ CONFIGS = {
     "super.users": "User:ANONYMOUS",
     "sasl.enabled.mechanisms": "PLAIN",
 }
-JAAS = (
-    "org.apache.kafka.common.security.plain.PlainLoginModule required "
-    'user_alice="secret" user_eve="pw";'
-)
+JAAS = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+PASSWORD = "secret"
 ANY, TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID = range(1, 6)
 ALL, READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE = range(2, 9)
 LITERAL, PREFIXED = 3, 4
@@ -104,9 +103,9 @@ def prepared(address: str) -> dict[str, UUID]:
     return {topic.name: topic.topic_id for topic in created.topics}
 
 
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[dict[str, Sides]]:
-    """Both brokers by who asks them: a super user, alice with some ACLs, eve without any."""
+@contextlib.contextmanager
+def sides_by_user(*users: str) -> Iterator[dict[str, Sides]]:
+    """Run both brokers; give them by who asks: ``super``, a super user, and these users."""
     plain, controller, sasl = (f"127.0.0.1:{free_port()}" for _ in range(3))
     settings = {
         **CONFIGS,
@@ -116,13 +115,16 @@ def guarded() -> Iterator[dict[str, Sides]]:
         "listener.security.protocol.map": (
             "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
         ),
-        "listener.name.sasl_plaintext.plain.sasl.jaas.config": JAAS,
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config": " ".join(
+            [JAAS, *(f'user_{user}="{PASSWORD}"' for user in users)]
+        )
+        + ";",
     }
     bus = Settings(
         data=None,
         kafka=(Address("127.0.0.1", 0), KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT")),
         http=(),
-        set={**CONFIGS, "fakebus.sasl.users": "alice:secret,eve:pw"},
+        set={**CONFIGS, "fakebus.sasl.users": ",".join(f"{user}:{PASSWORD}" for user in users)},
     )
     port = int(plain.rpartition(":")[2])
     with running_kafka(settings, port), FakeBus.thread(bus) as running:
@@ -134,13 +136,20 @@ def guarded() -> Iterator[dict[str, Sides]]:
             **{
                 user: Sides(
                     *(
-                        LoggedInSide(address[1], f"\0{user}\0{password}", topics)
+                        LoggedInSide(address[1], f"\0{user}\0{PASSWORD}", topics)
                         for address, topics in zip((theirs, ours), ids, strict=True)
                     )
                 )
-                for user, password in (("alice", "secret"), ("eve", "pw"))
+                for user in users
             },
         }
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[dict[str, Sides]]:
+    """Both brokers by who asks them: a super user, alice with some ACLs, eve without any."""
+    with sides_by_user("alice", "eve") as sides:
+        yield sides
 
 
 def topics(side: LoggedInSide) -> list[tuple[str, UUID]]:
@@ -376,7 +385,7 @@ REQUESTS: dict[ApiKey, Any] = {
     ApiKey.DELETE_GROUPS: plain(m.DeleteGroupsRequest(groups_names=[SHUT, OPEN])),
     ApiKey.ELECT_LEADERS: plain(
         m.ElectLeadersRequest(
-            topic_partitions=[m.ElectLeadersRequestTopicPartitions(topic=SHUT, partitions=[0])],
+            topic_partitions=[m.ElectLeadersRequestTopicPartitions(topic=SHUT, partitions=[0, 3])],
             timeout_ms=9000,
         )
     ),

@@ -1,4 +1,4 @@
-"""What is refused where no answer is expected: the connection ends, and nothing else does."""
+"""What is refused: where no answer is expected the connection ends; else what Kafka asks first."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
+from fakebus.errors import ErrorCode
 from fakebus.protocol.api_keys import ApiKey
-from fakebus.protocol.messages import AclCreation, CreateAclsRequest, ProduceRequest
+from fakebus.protocol.messages import (
+    AclCreation,
+    CreateAclsRequest,
+    OffsetDeleteRequest,
+    OffsetDeleteRequestPartition,
+    OffsetDeleteRequestTopic,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+    ProduceRequest,
+)
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import batch, ensure, fetch, produce_request, values
 
 TOPIC, TRANSACTIONAL_ID = 2, 5
-LITERAL, DENY, WRITE = 3, 2, 4
+LITERAL, DENY, READ, WRITE, DESCRIBE = 3, 2, 3, 4, 8
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +46,14 @@ def running() -> Iterator[BusThread]:
         yield thread
 
 
-def deny(client: RawClient, kind: int, name: str) -> None:
+def deny(client: RawClient, kind: int, name: str, operation: int = WRITE) -> None:
     denied = AclCreation(
         resource_type=kind,
         resource_name=name,
         resource_pattern_type=LITERAL,
         principal="User:ANONYMOUS",
         host="*",
-        operation=WRITE,
+        operation=operation,
         permission_type=DENY,
     )
     (result,) = client.call(ApiKey.CREATE_ACLS, 3, CreateAclsRequest(creations=[denied])).results
@@ -99,3 +110,27 @@ def test_a_request_of_which_nothing_may_be_carried_out_ends_the_connection(
         client.send(ApiKey.PRODUCE, 10, produce_request("shut", batch(b"x"), acks=0))
         assert client.is_closed_by_peer()
     assert not caplog.records
+
+
+def test_a_group_that_there_is_not_is_told_to_those_who_may_read_no_topic(
+    connect: Callable[[], RawClient],
+) -> None:
+    client = connect()
+    deny(client, TOPIC, "unread", READ)
+    partition = OffsetDeleteRequestPartition(partition_index=0)
+    topic = OffsetDeleteRequestTopic(name="unread", partitions=[partition])
+    request = OffsetDeleteRequest(group_id="none", topics=[topic])
+    answer = client.call(ApiKey.OFFSET_DELETE, 0, request)
+    assert (answer.error_code, answer.topics) == (ErrorCode.GROUP_ID_NOT_FOUND.code, [])
+
+
+def test_brokers_may_ask_for_the_epochs_of_every_topic(connect: Callable[[], RawClient]) -> None:
+    client = connect()
+    ensure(client, "undescribed")
+    deny(client, TOPIC, "undescribed", DESCRIBE)
+    wanted = OffsetForLeaderPartition(partition=0, current_leader_epoch=-1, leader_epoch=0)
+    topic = OffsetForLeaderTopic(topic="undescribed", partitions=[wanted])
+    request = OffsetForLeaderEpochRequest(replica_id=-1, topics=[topic])
+    answer = client.call(ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, request)
+    # Of the cluster no ACL says anything: everybody may do there what a broker may.
+    assert answer.topics[0].partitions[0].error_code == 0

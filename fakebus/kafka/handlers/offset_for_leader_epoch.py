@@ -24,7 +24,9 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.OFFSET_FOR_LEADER_EPOCH, needs=("DESCRIBE TOPIC topics[]",))
+@handles(
+    ApiKey.OFFSET_FOR_LEADER_EPOCH, needs=("DESCRIBE TOPIC topics[] or CLUSTER_ACTION CLUSTER",)
+)
 async def handle_offset_for_leader_epoch(
     request: OffsetForLeaderEpochRequest, context: RequestContext
 ) -> OffsetForLeaderEpochResponse:

@@ -115,6 +115,25 @@ def test_bare_names_are_repeated() -> None:
     assert [(g.group_id, g.error_code) for g in groups] == [("g", ERROR.code)]
 
 
+def test_markers_and_elections_name_the_producer_and_the_partition() -> None:
+    marker = messages.WritableTxnMarker(
+        producer_id=4711,
+        topics=[messages.WritableTxnMarkerTopic(name="t", partition_indexes=[3])],
+    )
+    written = messages.WriteTxnMarkersRequest(markers=[marker])
+    (told,) = answer_to(ApiKey.WRITE_TXN_MARKERS, 1, written).markers
+    assert told.producer_id == 4711
+    assert [each.partition_index for each in told.topics[0].partitions] == [3]
+
+    topic = messages.ElectLeadersRequestTopicPartitions(topic="t", partitions=[3, 5])
+    elected = messages.ElectLeadersRequest(topic_partitions=[topic])
+    (result,) = answer_to(ApiKey.ELECT_LEADERS, 2, elected).replica_election_results
+    assert [each.partition_id for each in result.partition_result] == [3, 5]
+
+    asked = messages.InitProducerIdRequest(producer_id=4711, producer_epoch=3)
+    assert answer_to(ApiKey.INIT_PRODUCER_ID, 4, asked).producer_id == -1
+
+
 def test_coordinators_are_found_for_nobody() -> None:
     request = messages.FindCoordinatorRequest(coordinator_keys=["g"])
     (one,) = answer_to(ApiKey.FIND_COORDINATOR, 4, request).coordinators
