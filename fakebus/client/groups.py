@@ -210,18 +210,23 @@ def set_offsets(connection: Connection, group: str, offsets: Mapping[TopicPartit
     """Commit offsets for a group without members; creates the group if there is none.
 
     Raises:
-        ClientError: the cluster refuses.
+        ClientError: the cluster refuses, or the client library has no room for an offset or takes
+            no such group.
     """
     from confluent_kafka import ConsumerGroupTopicPartitions
     from confluent_kafka import TopicPartition as ClientPartition
 
     if not offsets:
         return
-    asked = [ClientPartition(*partition, offset) for partition, offset in offsets.items()]
-    futures = connection.admin.alter_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], request_timeout=REQUEST_TIMEOUT_S
-    )
-    answer = connection.result(futures[group], f"the offsets of {group!r} are not moved")
+    problem = f"the offsets of {group!r} are not moved"
+    try:
+        asked = [ClientPartition(*partition, offset) for partition, offset in offsets.items()]
+        futures = connection.admin.alter_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, asked)], request_timeout=REQUEST_TIMEOUT_S
+        )
+    except (ValueError, OverflowError) as error:
+        raise ClientError(f"{problem}: {error}") from None
+    answer = connection.result(futures[group], problem)
     for found in answer.topic_partitions or ():
         if found.error is not None:
             raise ClientError(

@@ -89,6 +89,9 @@ class Publisher:
             return False
         except KafkaException as error:
             raise _refusal(topic, text_of(error), error.args[0].code()) from None
+        except (ValueError, OverflowError) as error:
+            # A partition or a time beyond what the client library has room for.
+            raise _refusal(topic, str(error)) from None
         return True
 
     def _delivered(
@@ -117,5 +120,5 @@ class Publisher:
             raise failure
 
 
-def _refusal(topic: str | None, reason: str, code: int) -> ClientError:
+def _refusal(topic: str | None, reason: str, code: int | None = None) -> ClientError:
     return ClientError(f"{topic} does not take the record: {reason}", code)

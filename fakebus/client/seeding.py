@@ -241,7 +241,8 @@ class SetSeeder:
             [WantedTopic(topic.name, topic.partitions, topic.config) for topic in missing],
         )
         for topic in topics:
-            add_partitions(self._connection, topic.name, topic.partitions)
+            if self._connection.partition_count(topic.name) < topic.partitions:
+                add_partitions(self._connection, topic.name, topic.partitions)
         return {topic.name for topic in missing}
 
     def _change_configs(

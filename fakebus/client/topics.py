@@ -66,7 +66,7 @@ def create_topics(
             ],
             request_timeout=REQUEST_TIMEOUT_S,
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         names = ", ".join(topic.name for topic in wanted)
         raise ConfigError(f"topic {names!r} cannot be created: {error}") from None
     for name, future in futures.items():
@@ -94,13 +94,20 @@ def delete_topics(connection: Connection, names: Sequence[str]) -> None:
 
 
 def add_partitions(connection: Connection, topic: str, partitions: int) -> None:
-    """Let a topic have so many partitions if it has fewer; ClientError if it may not."""
+    """Let a topic have so many partitions in all.
+
+    Raises:
+        ConfigError: the client library takes no such number.
+        ClientError: the cluster refuses it, as when the topic has as many already.
+    """
     from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
 
-    if connection.partition_count(topic) < partitions:
+    try:
         futures = connection.admin.create_partitions([NewPartitions(topic, partitions)])
-        connection.result(futures[topic], f"cannot extend {topic}")
-        connection.refresh()
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"cannot extend {topic} to {partitions} partitions: {error}") from None
+    connection.result(futures[topic], f"cannot extend {topic}")
+    connection.refresh()
 
 
 def empty_topic(connection: Connection, topic: str) -> None:

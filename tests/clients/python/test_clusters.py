@@ -111,7 +111,22 @@ def test_every_page_opens_over_any_cluster(console: str, unique: Callable[[str],
         form = browser.get(f"/ui/topics/{orders}/produce").form(f"/ui/topics/{orders}/produce")
         page = browser.send(form, value=str(number), headers=headers, do="send")
         assert (page.status, f"{orders}[0]@{number}" in page.text) == (200, True), page.text
-    move = Form("/ui/group/reset", "post", {"token": form.fields["token"], "name": group})
+    token = {"token": form.fields["token"]}
+    for path, fields, problem in (
+        ("/ui/topics", {"name": unique("large"), "partitions": "99999999999"}, "cannot be created"),
+        (f"/ui/topics/{orders}/partitions", {"partitions": "1"}, "increase"),
+        (f"/ui/topics/{orders}/partitions", {"partitions": "0"}, "cannot extend"),
+        (f"/ui/topics/{orders}/partitions", {"partitions": "99999999999"}, "cannot extend"),
+        (
+            f"/ui/topics/{orders}/produce",
+            {"value": "1", "value_kind": "text", "partition": "99999999999", "do": "send"},
+            "does not take the record",
+        ),
+        ("/ui/group/reset", {"name": "", "move": f"{orders}-0@1"}, "are not moved"),
+    ):
+        page = browser.send(Form(path, "post", token), **fields)
+        assert (page.status, problem in page.text) == (400, True), (path, page.text)
+    move = Form("/ui/group/reset", "post", {**token, "name": group})
     assert browser.send(move, move=f"{orders}-0@1").status == 200
     page = browser.send(browser.get("/ui/schemas").form("/ui/schema"), name=group, text='"int"')
     assert (page.status, group in page.text) == (200, True), page.text

@@ -34,7 +34,7 @@ LABELS = {
 
 
 def _faults(call: Call) -> Faults:
-    return call.cluster.bus("faults").broker.faults
+    return call.cluster.bus("what fails on purpose").broker.faults
 
 
 async def index(call: Call) -> Page:
@@ -44,7 +44,7 @@ async def index(call: Call) -> Page:
 
 def _page(call: Call, form: Fields, problem: str = "") -> Page:
     faults = _faults(call)
-    broker = call.cluster.bus("faults").broker
+    broker = call.cluster.bus("what fails on purpose").broker
     return Page(
         template="faults.html",
         status=400 if problem else 200,

@@ -20,7 +20,7 @@ from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.responses import attachment
 from fakebus.web.errors import RequestError
 
-_WHAT = "snapshots"
+_WHAT = "what a snapshot keeps"
 _MOST_ROWS = 300
 _MOST_LINES = 5
 
