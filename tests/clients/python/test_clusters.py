@@ -114,7 +114,7 @@ def test_every_page_opens_over_any_cluster(console: str, unique: Callable[[str],
     token = {"token": form.fields["token"]}
     for path, fields, problem in (
         ("/ui/topics", {"name": unique("large"), "partitions": "99999999999"}, "cannot be created"),
-        (f"/ui/topics/{orders}/partitions", {"partitions": "1"}, "increase"),
+        (f"/ui/topics/{orders}/partitions", {"partitions": "1"}, "cannot extend"),
         (f"/ui/topics/{orders}/partitions", {"partitions": "0"}, "cannot extend"),
         (f"/ui/topics/{orders}/partitions", {"partitions": "99999999999"}, "cannot extend"),
         (
