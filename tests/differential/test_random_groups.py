@@ -202,7 +202,7 @@ class Thread:
     """Thread of an application; the first two are of one process."""
 
     def __init__(self, app: Application, number: int) -> None:
-        self._app = app
+        self.app = app
         self._number = number
         self.member_id = ""
         self.epoch = 0
@@ -212,28 +212,28 @@ class Thread:
 
     def send(self, epoch: int | None = None, **fields: Any) -> Any:
         asked = m.StreamsGroupHeartbeatRequest(
-            group_id=self._app.group,
+            group_id=self.app.group,
             member_id=self.member_id,
             member_epoch=self.epoch if epoch is None else epoch,
             endpoint_information_epoch=self.endpoint_epoch,
             **fields,
         )
-        answer = self._app.side.call(ApiKey.STREAMS_GROUP_HEARTBEAT, 0, asked)
+        answer = self.app.side.call(ApiKey.STREAMS_GROUP_HEARTBEAT, 0, asked)
         if answer.error_code == 0 and asked.member_epoch >= 0:
             self.epoch, self.endpoint_epoch = answer.member_epoch, answer.endpoint_information_epoch
             for kind in ("active_tasks", "standby_tasks", "warmup_tasks"):
                 if getattr(answer, kind) is not None:
                     self.tasks[kind] = getattr(answer, kind)
-        return self._app.plain(answer)
+        return self.app.plain(answer)
 
     def join(self, *, stateful: bool) -> Any:
         if not self.member_id or self.epoch <= 0:
-            self.member_id = next(self._app.ids)
+            self.member_id = next(self.app.ids)
         self.tasks = {}
         return self.send(
             0,
             rebalance_timeout_ms=60_000,
-            topology=self._app.topology(stateful=stateful),
+            topology=self.app.topology(stateful=stateful),
             active_tasks=[],
             standby_tasks=[],
             warmup_tasks=[],
@@ -276,7 +276,7 @@ class Thread:
 
     def commit(self) -> Any:
         fields = {"member_id": self.member_id, "generation_id_or_member_epoch": self.epoch}
-        return self._app.commit(9, 5, **fields)
+        return self.app.commit(9, 5, **fields)
 
 
 class Application:
