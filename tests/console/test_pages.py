@@ -86,3 +86,18 @@ def test_a_search_goes_on_by_itself_and_tells_when_it_is_done(page: Page) -> Non
         re.compile("that is all|the newest of them are shown")
     )
     assert page.locator("#records tbody tr").count() > 3
+
+
+def test_the_timeline_is_legible_on_a_narrow_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto(f"/ui/topics/{TOPIC}")
+    drawing = page.locator("svg.timeline").bounding_box()
+    assert drawing is not None
+    assert drawing["height"] > 60
+    # Letters would become as small as the drawing does.
+    expect(page.locator("svg.timeline text")).to_have_count(0)
+    for end in page.locator(".ends span").all():
+        box = end.bounding_box()
+        assert box is not None
+        assert box["height"] > 12
+        assert box["x"] + box["width"] <= 320
