@@ -7,7 +7,7 @@ for the committed offset of that partition before, as consumers do whenever they
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fakebus.types import TopicPartition
@@ -118,6 +118,26 @@ class FetchPositions:
         self._beginnings.clear()
         self._closed.clear()
         self._groups.clear()
+
+    def cut_off(self, end_of: Callable[[TopicPartition], int]) -> None:
+        """Forget that clients were sent what partitions do not hold any more.
+
+        Args:
+            end_of: gives a partition's log end offset by now.
+        """
+        for place, begun in self._beginnings.items():
+            end = end_of(place)
+            kept = [each for each in begun if each.offset < end]
+            begun.clear()
+            begun.extend(kept)
+        for place, streams in self._by_place.items():
+            end = end_of(place)
+            for stream in streams:
+                stream.sent_to = min(stream.sent_to, end)
+                if stream.delivered >= end:
+                    stream.delivered = _NOWHERE
+                while stream.marks and stream.marks[-1][0] >= end:
+                    stream.marks.pop()
 
     def expect(self, client_id: str, place: TopicPartition, group: str, offset: int) -> None:
         """Take the client's next fetches from a partition for those of a group.

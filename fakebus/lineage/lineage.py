@@ -19,6 +19,7 @@ from fakebus.lineage.notes import Notebook
 from fakebus.lineage.peers import PeerFinder
 from fakebus.lineage.services import ServiceRule, Services
 from fakebus.storage.lineage_interface import ClientRow, LineageStore
+from fakebus.types import TopicPartition
 
 _WRITE_S = 0.15
 """How long activities wait until they are stored."""
@@ -203,13 +204,18 @@ class Lineage:
         }
 
     async def roll_back(self, mark: Mapping[str, Any], new_ids: Mapping[UUID, UUID]) -> None:
-        """Forget what was noted after a mark."""
+        """Forget what was noted after a mark, and that clients were sent what has gone."""
         await self.settle()
+        self._broker.activity.positions.cut_off(self._end_of)
         self._notebook.forget()
         rows = [ClientRow._make(row) for row in mark["clients"]]
         self.clients.load(rows)
         self.store.add_notes([], rows)
         await self.store.forget_notes_after(mark["seq"], mark["client"])
+
+    def _end_of(self, place: TopicPartition) -> int:
+        log = self._broker.topics.logs.get(place)
+        return 0 if log is None else log.log_end_offset
 
     async def set_service(self, rule: ServiceRule) -> None:
         """Name a service by a rule, which comes before what is known otherwise and is kept.

@@ -10,6 +10,7 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
 from fakebus.broker.fault import Api
+from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.verbs import VERBS
 from fakebus.config import Settings
 from fakebus.lineage import clients
@@ -115,6 +116,29 @@ async def test_a_rollback_takes_back_notes_and_clients() -> None:
         assert await produced(bus, 1) == []
         await bus.broker.produce(T0, batch(b"d"), origin=Origin(front_end="test", client_id="y"))
         assert [each["client_id"] for each in await bus.lineage.list_clients()] == ["shop", "y"]
+
+
+async def test_a_rollback_takes_back_what_clients_were_sent() -> None:
+    async with FakeBus(settings()) as bus:
+        broker, who = bus.broker, Origin(front_end="kafka", client_id="shop", connection_id=1)
+        await broker.topics.create("t", 1, {})
+        log, positions = broker.topics.logs[T0], broker.activity.positions
+
+        async def send(offset: int) -> None:
+            await broker.produce(T0, batch(b"a"))
+            broker.begin_fetch([FetchTarget(log, offset, 1000)], lambda _: None, origin=who)
+            await broker.settle()
+
+        await send(0)
+        snapshot = await broker.snapshots.take()
+        for _ in range(4):
+            await send(1)
+            # It was sent another record each time, and the first one once.
+            assert [each.offset for each in positions.beginnings(T0)] in ([0], [0, 1])
+            assert [each.sent_to for each in positions.at(T0)] == [2]
+            await broker.snapshots.roll_back(snapshot)
+            assert [each.offset for each in positions.beginnings(T0)] == [0]
+            assert [(each.sent_to, each.sent_ms(1)) for each in positions.at(T0)] == [(1, None)]
 
 
 async def test_notes_are_stored_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
