@@ -165,6 +165,8 @@ def given_path(text: str) -> Path:
     """
     if not text.strip():
         raise ConfigError("an empty path was given: write one, or leave it out")
+    if text == ":memory:":
+        raise ConfigError(":memory: is the name of a file here: --memory keeps data nowhere")
     return Path(text)
 
 

@@ -178,4 +178,12 @@ def test_an_empty_path_is_not_the_current_directory(
         code = ended.code
     assert code == 2
     assert "an empty path was given: write one, or leave it out" in capsys.readouterr().err
+
+
+def test_what_sqlite_calls_memory_is_no_name_of_a_file(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "--data", ":memory:"]) == 2
+    assert "--memory keeps data nowhere" in capsys.readouterr().err
+    assert list(directory.iterdir()) == []
     assert list(directory.iterdir()) == []
