@@ -14,7 +14,7 @@ from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
 from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.errors import ConfigError, ErrorCode
 from fakebus.real_time import monotonic
-from fakebus.wording import nearest
+from fakebus.wording import counted, nearest
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
@@ -105,7 +105,8 @@ def add_partitions(connection: Connection, topic: str, partitions: int) -> None:
     try:
         futures = connection.admin.create_partitions([NewPartitions(topic, partitions)])
     except (ValueError, OverflowError) as error:
-        raise ConfigError(f"cannot extend {topic} to {partitions} partitions: {error}") from None
+        wanted = counted(partitions, "partition")
+        raise ConfigError(f"cannot extend {topic} to {wanted}: {error}") from None
     connection.result(futures[topic], f"cannot extend {topic}")
     connection.refresh()
 
