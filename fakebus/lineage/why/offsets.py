@@ -100,10 +100,7 @@ def waits_at_latest(view: GroupView) -> Iterator[Cause]:
     """The group began at the end of a topic, and nothing was written there since."""
     if not view.is_stable:
         return
-    by_topic: dict[str, list[Progress]] = {}
-    for part in view.partitions:
-        by_topic.setdefault(part.place.topic, []).append(part)
-    for topic, parts in by_topic.items():
+    for topic, parts in view.by_topic().items():
         waiting = [part for part in parts if _waits_at_its_beginning(part)]
         skipped = sum(part.stream.began - part.start for part in waiting if part.stream)
         if len(waiting) < len(parts) or not skipped:

@@ -14,7 +14,7 @@ from fakebus.lineage.why.cause import (
     waiting,
 )
 from fakebus.lineage.why.progress import SILENCE_MS, moves, silence
-from fakebus.lineage.why.view import GroupView, InFlight, Progress
+from fakebus.lineage.why.view import GroupView, InFlight
 from fakebus.wording import counted
 
 
@@ -119,10 +119,7 @@ def begins_at_latest(view: GroupView) -> Iterator[Cause]:
     """The group began at the end of a topic, as share groups do, and nothing was written since."""
     if not view.is_stable:
         return
-    by_topic: dict[str, list[Progress]] = {}
-    for part in view.partitions:
-        by_topic.setdefault(part.place.topic, []).append(part)
-    for topic, parts in by_topic.items():
+    for topic, parts in view.by_topic().items():
         began = {
             part.name: part.shared.start
             for part in parts

@@ -255,6 +255,13 @@ class GroupView:
         """Whether members have their partitions."""
         return self.state == STABLE
 
+    def by_topic(self) -> dict[str, list[Progress]]:
+        """Return the partitions of each topic, in order."""
+        found: dict[str, list[Progress]] = {}
+        for part in self.partitions:
+            found.setdefault(part.place.topic, []).append(part)
+        return found
+
     def newest(self, *verbs: str) -> GroupEvent | None:
         """Return the newest event of some verbs, ``None`` if there is none."""
         return next((each for each in reversed(self.events) if each.verb in verbs), None)
