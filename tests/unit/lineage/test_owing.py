@@ -49,3 +49,12 @@ def test_what_nothing_came_of_at_two_commits_was_passed_over() -> None:
         owing.commit(1)
         owing.commit(1)
         assert not owing.write(1)
+
+
+def test_what_is_written_beyond_what_was_owed_is_not_late() -> None:
+    owing = Owing()
+    for _ in range(TIMES):
+        owing.commit(1)
+        is_late = owing.write(1)
+    assert is_late
+    assert not owing.write(1)
