@@ -30,7 +30,8 @@ def test_all_that_an_earlier_version_stored_is_seen(version: int, tmp_path: Path
             f"{bus.http_url}/_fakebus/v1/flow", {"record": "small[0]@3"}, timeout=20
         ).json()
     assert {key: seen[key] for key in expected} == expected
-    first = flow["records"][0]
-    assert (first["record"], first["timestamp_ms"]) == ("small[0]@3", seen[SMALL][3][1])
+    # What else the flow tells is by its rules, which change; the record is there either way.
+    [asked] = [each for each in flow["records"] if each["record"] == "small[0]@3"]
+    assert asked["timestamp_ms"] == seen[SMALL][3][1]
     # Who did what is remembered in the file since version 5.
-    assert (first["address"] == "127.0.0.1") == (version >= 5)
+    assert (asked["address"] == "127.0.0.1") == (version >= 5)
