@@ -247,13 +247,14 @@ def _reading_ms(bus: Fakebus, topic: str, offset: int) -> float:
         at, length, taken = offset, 0, 0.0
         with RawClient(bus.bootstrap_servers) as client:
             while length < 1_000_000:
+                most = 1_000_000 - length
                 wanted = FetchRequestFetchPartition(
-                    partition=0, fetch_offset=at, partition_max_bytes=1_000_000
+                    partition=0, fetch_offset=at, partition_max_bytes=most
                 )
                 request = FetchRequest(
                     max_wait_ms=0,
                     min_bytes=1,
-                    max_bytes=1_000_000,
+                    max_bytes=most,
                     topics=[FetchRequestFetchTopic(topic=topic, partitions=[wanted])],
                 )
                 started = time.perf_counter()

@@ -26,8 +26,8 @@ SLICE_BYTES = 4 * 1024 * 1024
 
 SLICE_BATCHES = 2000
 """How many batches of a partition one answer holds, which bounds its time where they are tiny."""
-SLICE_STORED_BATCHES = 4000
-"""The same of those that come from storage, where tiny ones are put together."""
+SLICE_STORED_BATCHES = 6000
+"""The same of those that come from storage, where tiny ones are put together: some megabyte."""
 
 MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""

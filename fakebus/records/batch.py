@@ -261,21 +261,21 @@ def measure_run(data: bytes, base_offset: int) -> tuple[int, int]:
         data: small batches, one behind the other.
         base_offset: that of the first.
     """
-    end, at, count, unpack = len(data), 0, 0, _IN_RUN.unpack_from
-    while end - at >= HEADER_SIZE:
+    at, count, expected, end, unpack = 0, 0, base_offset, len(data), _IN_RUN.unpack_from
+    while at <= end - HEADER_SIZE:
         base, length, magic, crc, delta = unpack(data, at)
-        covered, at = at + CRC_START, at + length + LENGTH_OVERHEAD
+        behind = at + LENGTH_OVERHEAD + length
         # A view would cost more than the copy.
         if (
-            base != base_offset
+            base != expected
             or magic != MAGIC
-            or not covered < at <= end
-            or crc != crc32c(data[covered:at], 0)
+            or behind < at + HEADER_SIZE
+            or crc != crc32c(data[at + CRC_START : behind], 0)
         ):
             return 0, base_offset
-        base_offset += delta + 1
+        at, expected = behind, base + delta + 1
         count += 1
-    return (count if at == end else 0), base_offset
+    return (count if at == end else 0), expected
 
 
 def assign_offset(buffer: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:

@@ -23,12 +23,14 @@ from fakebus.storage.interface import (
     StoredBatch,
 )
 from fakebus.storage.sqlite_markers import logs_with_aborted
-from fakebus.storage.sqlite_search import BatchRow, LogRange
+from fakebus.storage.sqlite_search import AT_OR_AFTER, BatchRow, LogRange
 from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 from fakebus.types import Buffer
 
 _MOST_ROWS_AT_ONCE = 256
+_MOST_OFFSETS_AT_ONCE = 4096
+"""Of batches of several records; each row in such a range is looked at."""
 
 # The bytes of a row that does not fit any more are not read: CASE leaves them alone.
 # A row's id is that of its log and an offset, which is what the first parameter leaves of it.
@@ -42,11 +44,10 @@ SELECT id & ?, CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
 FROM batches WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 
-# Small batches are put together where they are, and not one by one.
+# Small batches are put together where they are, and not one by one. A LIMIT takes as long again.
 _READ_RUN = """
-SELECT CAST(group_concat(bytes, '') AS BLOB), count(bytes)
-FROM (SELECT CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END AS bytes
-      FROM batches WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)
+SELECT CAST(group_concat(data, '') AS BLOB), count(*) FROM batches
+WHERE id BETWEEN ? AND ? AND (id = ? OR cumulative_bytes <= ?)
 """
 _SMALL_BYTES = 4096
 """How large the first batch may be of those that are."""
@@ -153,21 +154,27 @@ def _read_run(
     """
     upto_bytes = first.cumulative_bytes - log.freed.behind(first.id) - first.size + max_bytes
     found: list[Buffer] = []
-    offset, row_id, left, at_once = first.base_offset, first.id, max_batches, 64
+    offset, row_id, left, offsets = first.base_offset, first.id, max_batches, _MOST_ROWS_AT_ONCE
     while left > 0 and row_id <= upto_id:
-        at_once = min(at_once, left)
-        limits = (first.id, upto_bytes, row_id, upto_id, at_once)
-        data, whole = connection.execute(_READ_RUN, limits).fetchone()
-        if whole:
-            count, offset = measure_run(data, offset)
-            if count != whole:
+        # A batch has an offset at least: there are no more batches than offsets.
+        end_id = min(row_id + min(offsets, left) - 1, upto_id)
+        data, rows = connection.execute(
+            _READ_RUN, (row_id, end_id, first.id, upto_bytes)
+        ).fetchone()
+        if not rows:
+            following = connection.execute(AT_OR_AFTER, (row_id, upto_id)).fetchone()
+            if following is not None and BatchRow._make(following).cumulative_bytes <= upto_bytes:
                 return None
-            found.append(data)
-        if whole < at_once:
-            # The rows end here, or are more than the bytes that may be.
+            # They end here, or are more than the bytes that may be.
             break
-        left -= whole
-        row_id, at_once = first.id + offset - first.base_offset, _MOST_ROWS_AT_ONCE
+        count, offset = measure_run(data, offset)
+        if count != rows:
+            return None
+        found.append(data)
+        left -= rows
+        row_id = first.id + offset - first.base_offset
+        if rows < _MOST_ROWS_AT_ONCE // 4:
+            offsets = min(4 * offsets, _MOST_OFFSETS_AT_ONCE)
     return found, offset - 1
 
 
