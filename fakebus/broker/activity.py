@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -30,34 +30,13 @@ if TYPE_CHECKING:
     from fakebus.broker.fetching import FetchTarget
     from fakebus.broker.groups.offset_requests import WhenCommitted
     from fakebus.broker.groups.requests import OffsetCommit
-    from fakebus.processes import Process
+    from fakebus.broker.peer import Peer
     from fakebus.storage.interface import OffsetRow
 
 MOST_REMEMBERED = 10_000
 MOST_WAITING = 20_000
 """Activities that wait to be taken; if nobody takes them, the oldest go."""
 _MOST_LETTERS = 1000
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Peer:
-    """Other end of a connection."""
-
-    host: str
-    port: int
-    local_port: int
-    """The port of ours that it connected to."""
-    local_host: str = ""
-    listener: str = ""
-    software: str = ""
-    """What the client library calls itself, and its version."""
-    process: Process | None = None
-    """Its process, if it is one of this machine and was found."""
-    host_name: str = ""
-    """The name of its address, if that is not this machine's."""
-    looked_up: bool = False
-    """Whether no more will be found out about it; what has waited for that is called then."""
-    on_looked_up: list[Callable[[], object]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -194,14 +173,28 @@ class Activities:
         self._gather()
         return cast(Written, self.waiting[0])[3] if self.waiting else None
 
-    def take(self) -> Iterator[Activity]:
+    def take(self, patience_ms: int = 0) -> Iterator[Activity]:
         """Yield what has come since this was called last, in its order, and forget it here.
 
         It ends before an append that is still under way.
+
+        Args:
+            patience_ms: for how long it also ends before what a client has done whose process is
+                still looked for. It ends there no longer when a quarter of the room is taken.
         """
         self._gather()
-        while self._gathered:
-            yield self._gathered.popleft()
+        gathered, since_ms = self._gathered, self._clock.now_ms() - patience_ms
+        while gathered:
+            peer = gathered[0].origin.peer
+            is_unknown = peer is not None and not peer.looked_up and gathered[0].at_ms > since_ms
+            if is_unknown and len(gathered) < MOST_WAITING // 4:
+                break
+            yield gathered.popleft()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to be taken."""
+        return not self.waiting and not self._gathered
 
     def _gather(self) -> None:
         waiting, gathered = self.waiting, self._gathered

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
+from fakebus.broker.peer import Peer
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.escaping import printable
 from fakebus.limited_log import LimitedLog
@@ -48,9 +48,7 @@ async def when_known(produce: Callable[[], Awaitable[_T]]) -> _T:
     try:
         return await produce()
     except UnknownPeerError as unknown:
-        known = asyncio.Event()
-        unknown.peer.on_looked_up.append(known.set)
-        await known.wait()
+        await unknown.peer.known()
     return await produce()
 
 

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
 from fakebus.broker.appending import Outcome
 from fakebus.broker.ownership import SEEDER
+from fakebus.broker.peer import Peer
 from fakebus.broker.security.resources import ALL_OPERATIONS, Operation, ResourceType
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.served import SERVED

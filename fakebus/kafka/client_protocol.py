@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from fakebus.broker.activity import Peer
+from fakebus.broker.peer import Peer
 from fakebus.clock import Timer
 from fakebus.kafka.api import (
     ClientConnection,

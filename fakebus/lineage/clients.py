@@ -9,7 +9,8 @@ from heapq import nsmallest
 from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
-from fakebus.broker.activity import Activity, Origin, Peer
+from fakebus.broker.activity import Activity, Origin
+from fakebus.broker.peer import Peer
 from fakebus.lineage.owing import Owing
 from fakebus.lineage.services import Services
 from fakebus.processes import Process, default_gateway

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +22,9 @@ from fakebus.types import TopicPartition
 
 _WRITE_S = 0.15
 """How long activities wait until they are stored."""
+_PEERS_MS = 5000
+"""How long what a client does waits until its process is found: as long as connections of a process
+are taken for those of several, what it writes is not held against what it commits."""
 _AT_ONCE = 500
 """Activities that are worked on without letting clients have their turn."""
 _TRIM_EVERY = 100
@@ -68,6 +70,7 @@ class Lineage:
         self._rules = broker.values("lineage.service.")
         self._last_place = 0
         self._untrimmed = 0
+        self._will_write = False
         self._noted: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -91,7 +94,7 @@ class Lineage:
         if last and not await self.store.notes_of_clients((THE_BUS,), (last, last), (ENDED,), 1):
             self._tell(LOST_TRACK)
         activity.on_peer = self._peers.look_for
-        activity.wake = partial(self._broker.clock.wait, _WRITE_S, self._write)
+        activity.wake = self._wake
         if activity.waiting:
             self._write()
 
@@ -126,12 +129,19 @@ class Lineage:
         await self._broker.settle()
         self.services.declare(await self._declared())
 
+    def _wake(self) -> None:
+        if not self._will_write:
+            self._will_write = True
+            self._broker.clock.wait(_WRITE_S, self._write)
+
     def _write(self) -> None:
         """Store what has come, some of it at a time."""
+        self._will_write = False
         if self._closed:
             return
-        if self._take(_AT_ONCE) or self._broker.activity.waiting:
-            self._broker.activity.wake()
+        self._take(_AT_ONCE, _PEERS_MS)
+        if not self._broker.activity.is_empty:
+            self._wake()
         with contextlib.suppress(StorageError):
             self._store()
 
@@ -147,10 +157,6 @@ class Lineage:
         done, _ = await asyncio.wait((self._noted,), timeout=timeout_s)
         return bool(done)
 
-    async def peers_known(self) -> None:
-        """Return when all connections' processes are known, so far as they can be."""
-        await self._peers.settle()
-
     def write_all(self) -> None:
         """Take in all that has come, and have it stored; what is under way is not.
 
@@ -161,13 +167,13 @@ class Lineage:
             pass
         self._store()
 
-    def _take(self, most: int) -> bool:
-        """Take in some activities; return whether there are more."""
+    def _take(self, most: int, patience_ms: int = 0) -> bool:
+        """Take in some activities; return whether there may be more."""
         note = self._notebook.note
         if self._noted is not None:
             self._noted.set_result(None)
             self._noted = None
-        for count, activity in enumerate(self._broker.activity.take()):
+        for count, activity in enumerate(self._broker.activity.take(patience_ms)):
             note(activity)
             if count >= most:
                 return True

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from itertools import chain, islice
 
-from fakebus.broker.activity import Peer
+from fakebus.broker.peer import Peer
 from fakebus.broker.record_thread import politely
 from fakebus.processes import (
     Connection,

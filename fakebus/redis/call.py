@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
+from fakebus.broker.peer import Peer
 from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.entries import EntryId

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from fakebus.broker.activity import Peer
+from fakebus.broker.peer import Peer
 from fakebus.broker.turns import Slices
 from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fakebus.addresses import Address
-from fakebus.broker.activity import Peer
+from fakebus.broker.peer import Peer
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.commands import Commands
 from fakebus.redis.connection import (

@@ -46,7 +46,8 @@ _AT_ONCE = 200
 _MOST_KNOWN = 20_000
 """Records whose contexts are known, and records that are being processed."""
 _MOST_LINKS = 8
-_PEERS_S = 1.0
+_PEERS_S = 5.0
+"""How long it is waited until the processes of clients are found."""
 _QUIET_S = 15.0
 _LAST_S = 0.3
 """How long it is looked at what clients did last when the bus ends."""
@@ -151,10 +152,12 @@ class Tracing:
         """Make spans of what clients did since; return whether there was anything."""
         self._seen, missed, found = self._lineage.activity.after(self._seen, MOST_REMEMBERED)
         self._exporter.drop(missed)
-        # A client's service is told by its process, which is looked up beside.
+        # A client's service, and what it was sent before it wrote, is told by its process, which is
+        # looked up beside.
         with suppress(TimeoutError):
             async with asyncio.timeout(_PEERS_S):
-                await self._lineage.peers_known()
+                for peer in {each.origin.peer for each in found if each.origin.peer is not None}:
+                    await peer.known()
         # Of what is written behind it is to be known that the client was sent something before.
         self._lineage.write_all()
         for activity in found:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from fakebus.broker.activity import Activities, Origin, Peer
+from fakebus.broker.activity import Activities, Origin
+from fakebus.broker.peer import Peer
 from fakebus.limited_log import LimitedLog
 from fakebus.web.errors import error_response
 from fakebus.web.turn_share import TurnShare

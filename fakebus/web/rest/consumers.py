@@ -6,8 +6,9 @@ import asyncio
 import itertools
 from collections.abc import Coroutine
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
+from fakebus.broker.peer import Peer
 from fakebus.clock import Timer
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.consumer import IDLE_S, Consumer, ConsumerOptions, no_consumer

@@ -12,6 +12,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
+from fakebus.broker.peer import Peer
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
@@ -147,6 +148,38 @@ async def test_an_append_under_way_holds_back_what_came_after_it(
     under_way.settle(LogAppendInfo(4, 4, -1, 0))
     assert [each.verb for each in noting.activity.take()] == ["produced", "left"]
     assert noting.activity.unsettled is None
+
+
+async def test_what_clients_do_waits_a_while_for_their_processes(
+    noting: Broker, clock: ManualClock
+) -> None:
+    peer = Peer(host="127.0.0.1", port=1, local_port=2)
+    unknown, activity = Origin(front_end="kafka", client_id="shop", peer=peer), noting.activity
+    for origin in (SHOP, unknown, SHOP):
+        activity.note("left", origin)
+
+    def taken(patience_ms: int = 1000) -> list[Origin]:
+        return [each.origin for each in activity.take(patience_ms)]
+
+    assert taken() == [SHOP]
+    clock.advance(0.9)
+    assert (taken(), activity.is_empty) == ([], False)
+    clock.advance(0.1)
+    assert (taken(), activity.is_empty) == ([unknown, SHOP], True)
+    activity.note("left", unknown)
+    assert (taken(), taken(0)) == ([], [unknown])
+    activity.note("left", unknown)
+    peer.looked_up = True
+    assert taken() == [unknown]
+
+
+async def test_what_waits_for_a_process_does_not_fill_the_room(noting: Broker) -> None:
+    peer = Peer(host="127.0.0.1", port=1, local_port=2)
+    origin = Origin(front_end="kafka", client_id="shop", peer=peer)
+    for _ in range(MOST_WAITING):
+        noting.activity.note("left", origin)
+    left = MOST_WAITING - sum(1 for _ in noting.activity.take(1000))
+    assert left == MOST_WAITING // 4 - 1
 
 
 async def test_who_takes_activities_is_woken_once(noting: Broker) -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker import turns
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
+from fakebus.broker.peer import Peer
 from fakebus.config import Settings
 from fakebus.lineage import causes, flow, flow_walk
+from fakebus.lineage.owing import TIMES
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.processes import Process
 from fakebus.records.builder import build_batch
@@ -229,6 +231,31 @@ async def test_what_a_client_commits_of_which_one_connection_was_found_is_handle
         origin.closed = peer.looked_up = True
         played.bus.lineage.clients.looked_up(peer)
     assert (await played.state(order, "billing"))["state"] == "handled"
+
+
+async def test_what_a_service_writes_is_held_against_its_commits_when_both_are_found_late() -> None:
+    clock, process = ManualClock(), Process(ANOTHER_PID - 1, ("python", "billing.py"), "/srv", 1)
+    async with FakeBus(settings(), clock=clock) as bus:
+        played, invoices = Played(bus), []
+        for port, name in enumerate(("reader", "committer", "producer"), 1):
+            known = None if name == "producer" else process
+            host = "127.0.0.1"
+            peer = Peer(
+                host=host, port=port, local_port=9, process=known, looked_up=known is not None
+            )
+            origin = Origin(front_end="kafka", client_id="billing", peer=peer)
+            played._origins[name, "rdkafka"] = origin
+        for number in range(2 * TIMES):
+            order = await played.write("shop", "orders")
+            await played.fetch("reader", order)
+            invoices.append(await played.write("producer", "invoices"))
+            await played.commit("committer", order, group="billing")
+            clock.advance(2)
+            if number == 1:
+                peer.process, peer.looked_up = process, True
+                bus.lineage.clients.looked_up(peer)
+        for number, invoice in enumerate(invoices):
+            assert await played.edges(invoice) == [f"orders[0]@{number} -> {invoice} observed 0"]
 
 
 async def test_connections_of_one_client_are_one_however_late_its_process_is_found(

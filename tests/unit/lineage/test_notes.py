@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
+from fakebus.broker.peer import Peer
 from fakebus.lineage import clients, notes
 from fakebus.lineage.notes import MERGE_GAP_MS, MERGE_MS
 from fakebus.processes import Process

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from fakebus.broker.activity import Peer
+from fakebus.broker.peer import Peer
 from fakebus.lineage import peers
 from fakebus.lineage.peers import PeerFinder
 

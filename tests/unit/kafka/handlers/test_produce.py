@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.ownership import when_known
+from fakebus.broker.peer import Peer
 from fakebus.broker.topic_requests import NewTopic
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import ClientConnection
