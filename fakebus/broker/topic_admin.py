@@ -12,22 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from fakebus.broker.auto_created import auto_created
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.nodes import Nodes
 from fakebus.broker.refusals import refusal
 from fakebus.broker.replica_placement import check_replicas, place
-from fakebus.broker.topic_names import (
-    CLUSTER_METADATA,
-    CONSUMER_OFFSETS,
-    TRANSACTION_STATE,
-    topic_name_problem,
-)
+from fakebus.broker.topic_names import CLUSTER_METADATA, is_internal, topic_name_problem
 from fakebus.broker.topic_requests import (
     DEFAULT,
     CreatedTopic,
@@ -348,14 +344,20 @@ class TopicAdmin:
             before_offset: the first offset that stays; -1 stands for the high watermark.
 
         Raises:
-            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE, or POLICY_VIOLATION
-                when the topic's cleanup.policy is to keep the newest record of each key.
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE,
+                INVALID_TOPIC_EXCEPTION when the topic is internal, or POLICY_VIOLATION when its
+                cleanup.policy is to keep the newest record of each key.
             StorageError: it could not be stored.
         """
         topic = self._topics.get(topic_partition.topic)
         log = None if topic is None else topic.partition(topic_partition.partition)
         if topic is None or log is None:
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if is_internal(topic_partition.topic):
+            raise BrokerError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"the records of {topic_partition} stay: the topic is internal",
+            )
         if topic.config.compact and not topic.config.delete:
             raise BrokerError(
                 ErrorCode.POLICY_VIOLATION,
@@ -392,7 +394,7 @@ class TopicAdmin:
         if not allowed or not self._config.get_bool("auto.create.topics.enable"):
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         self._check_name(name, self._topics.colliding(name))
-        partitions, configs = self._auto_created(name)
+        partitions, configs = auto_created(name, self._config, len(self._nodes.ids))
         if problem := self._too_many([NewTopic(name=name, partitions=partitions)]):
             raise BrokerError(ErrorCode.POLICY_VIOLATION, problem)
         return await self._topics.create(name, partitions, configs)
@@ -401,31 +403,13 @@ class TopicAdmin:
         """Create an internal topic, whatever auto.create.topics.enable says.
 
         Args:
-            name: ``__consumer_offsets`` or ``__transaction_state``.
+            name: ``__consumer_offsets``, ``__transaction_state`` or ``__share_group_state``.
 
         Raises:
             StorageError: the topic could not be stored.
         """
-        partitions, configs = self._auto_created(name)
+        partitions, configs = auto_created(name, self._config, len(self._nodes.ids))
         return await self._topics.create(name, partitions, configs)
-
-    def _auto_created(self, name: str) -> tuple[int, Mapping[str, str]]:
-        """Return what a topic gets that nobody has described (AutoTopicCreationManager)."""
-        if name == CONSUMER_OFFSETS:
-            segment_bytes = self._config.get_int("offsets.topic.segment.bytes")
-            return self._config.get_int("offsets.topic.num.partitions"), {
-                "cleanup.policy": "compact",
-                "compression.type": "producer",
-                "segment.bytes": str(segment_bytes),
-            }
-        if name == TRANSACTION_STATE:
-            segment_bytes = self._config.get_int("transaction.state.log.segment.bytes")
-            return self._config.get_int("transaction.state.log.num.partitions"), {
-                "cleanup.policy": "compact",
-                "compression.type": "uncompressed",
-                "segment.bytes": str(segment_bytes),
-            }
-        return self._config.get_int("num.partitions"), {}
 
 
 def _not_created(name: str, error: FakebusError) -> CreatedTopic:

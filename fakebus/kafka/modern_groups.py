@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.requests import HeartbeatResult
 from fakebus.broker.groups.streams.topology import TaskId
 from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import NOT_ASKED, ResourceType
+from fakebus.broker.topic_names import SHARE_GROUP_STATE
 from fakebus.broker.topics import Topic
 from fakebus.broker.turns import in_turns
-from fakebus.errors import ErrorCode
+from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext
 from fakebus.protocol.messages import TaskIds
 from fakebus.types import TopicPartition
@@ -117,3 +120,12 @@ def task_ids(tasks: Iterable[TaskId]) -> list[TaskIds]:
     for name, partition in sorted(tasks):
         found.setdefault(name, []).append(partition)
     return [TaskIds(subtopology_id=name, partitions=numbers) for name, numbers in found.items()]
+
+
+async def show_share_state(broker: Broker) -> None:
+    """Let the internal topic of share groups be there, as in Kafka from their first partition on.
+
+    Nothing is kept in it, so a group does without where it could not be stored.
+    """
+    with suppress(FakebusError):
+        await broker.ensure_internal_topic(SHARE_GROUP_STATE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -104,11 +105,19 @@ def prepared(address: str) -> dict[str, UUID]:
 
 
 @contextlib.contextmanager
-def sides_by_user(*users: str) -> Iterator[dict[str, Sides]]:
-    """Run both brokers; give them by who asks: ``super``, a super user, and these users."""
+def sides_by_user(
+    *users: str, configs: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[dict[str, Sides]]:
+    """Run both brokers; give them by who asks: ``super``, a super user, and these users.
+
+    Args:
+        users: their names.
+        configs: what both brokers have besides.
+    """
+    configs = {**CONFIGS, **configs}
     plain, controller, sasl = (f"127.0.0.1:{free_port()}" for _ in range(3))
     settings = {
-        **CONFIGS,
+        **configs,
         "listeners": f"PLAINTEXT://{plain},CONTROLLER://{controller},SASL_PLAINTEXT://{sasl}",
         "advertised.listeners": f"PLAINTEXT://{plain},SASL_PLAINTEXT://{sasl}",
         "controller.quorum.voters": f"1@{controller}",
@@ -124,7 +133,7 @@ def sides_by_user(*users: str) -> Iterator[dict[str, Sides]]:
         data=None,
         kafka=(Address("127.0.0.1", 0), KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT")),
         http=(),
-        set={**CONFIGS, "fakebus.sasl.users": ",".join(f"{user}:{PASSWORD}" for user in users)},
+        set={**configs, "fakebus.sasl.users": ",".join(f"{user}:{PASSWORD}" for user in users)},
     )
     port = int(plain.rpartition(":")[2])
     with running_kafka(settings, port), FakeBus.thread(bus) as running:

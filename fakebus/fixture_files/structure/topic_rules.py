@@ -6,14 +6,10 @@ from fakebus.broker import topic_names
 from fakebus.broker.configs.keys import TOPIC_KEYS
 from fakebus.fixture_files.problems import did_you_mean, quoted
 
-_INTERNAL = frozenset(
-    {topic_names.CONSUMER_OFFSETS, topic_names.TRANSACTION_STATE, topic_names.CLUSTER_METADATA}
-)
-
 
 def topic_name_problem(name: str) -> tuple[str, str] | None:
     """Return what is wrong with a topic's name and how to mend it, or ``None``."""
-    if name in _INTERNAL:
+    if topic_names.is_internal(name) or name == topic_names.CLUSTER_METADATA:
         return f"the topic {quoted(name)} is internal to Kafka", "choose another name"
     problem = topic_names.topic_name_problem(name)
     return None if problem is None else (problem, "write a name such as dev-orders")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.modern_groups import show_share_state
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AlterShareGroupOffsetsRequest,
@@ -46,6 +47,8 @@ async def handle_alter_share_group_offsets(
         return AlterShareGroupOffsetsResponse(
             error_code=refusal.error_code.code, error_message=refusal.message, responses=[]
         )
+    if wanted:
+        await show_share_state(broker)
     responses = []
     for topic in request.topics:
         name, rows = topic.topic_name, []

@@ -3,6 +3,7 @@
 Behaviour:
     * Epoch 0 joins, -1 leaves. Clients make up their member ids.
     * The assignment is told when the member joins, and when it has changed.
+    * The first partition that is assigned creates the internal topic __share_group_state.
     * A partition is assigned at once; Kafka first keeps a state for it, a heartbeat or two later.
 
 Version notes:
@@ -15,7 +16,7 @@ from fakebus.broker.groups.requests import ConsumerHeartbeat
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.modern_groups import note_heartbeat, watch
+from fakebus.kafka.modern_groups import note_heartbeat, show_share_state, watch
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ShareGroupHeartbeatRequest,
@@ -55,6 +56,8 @@ async def handle_share_group_heartbeat(
     )
     note_heartbeat(context, request.group_id, result)
     places = result.assignment
+    if places:
+        await show_share_state(context.broker)
     return ShareGroupHeartbeatResponse(
         error_code=result.error.code,
         error_message=result.message,

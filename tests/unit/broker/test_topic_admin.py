@@ -376,13 +376,37 @@ async def test_a_topic_is_not_created_otherwise(
     assert len(broker.topics) == 1
 
 
-@pytest.mark.parametrize("name", ["__consumer_offsets", "__transaction_state"])
+INTERNAL = {
+    "__consumer_offsets": {"cleanup.policy": "compact", "compression.type": "producer"},
+    "__transaction_state": {
+        "cleanup.policy": "compact",
+        "compression.type": "uncompressed",
+        "min.insync.replicas": "1",
+        "unclean.leader.election.enable": "false",
+    },
+    "__share_group_state": {
+        "cleanup.policy": "delete",
+        "compression.type": "producer",
+        "min.insync.replicas": "1",
+        "retention.ms": "-1",
+    },
+}
+
+
+@pytest.mark.parametrize("name", INTERNAL)
 async def test_internal_topics_are_created_as_kafka_does(broker: Broker, name: str) -> None:
     topic = await broker.topic_admin.auto_create(name, allowed=True)
     assert len(topic.partitions) == 50
-    assert topic.config.cleanup_policy == {"compact"}
-    assert topic.config.segment_bytes == 104857600
+    assert topic.config.overrides == {**INTERNAL[name], "segment.bytes": "104857600"}
     assert topic.is_internal
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+async def test_no_records_of_internal_topics_are_deleted(broker: Broker, name: str) -> None:
+    await broker.ensure_internal_topic(name)
+    with pytest.raises(BrokerError) as caught:
+        await broker.topic_admin.delete_records(TopicPartition(name, 0), 0)
+    assert caught.value.error_code is ErrorCode.INVALID_TOPIC_EXCEPTION
 
 
 async def test_the_later_of_two_colliding_topics_still_collides_when_the_other_is_gone(
