@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
-from fakebus.broker.turns import Rounds, SharedWork
+from fakebus.broker.turns import Rounds, SharedWork, in_turns
 from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.flow_json import told_record
 from fakebus.lineage.flow_walk import answer, is_seen
@@ -29,7 +29,6 @@ MOST_FOUND = 50
 MOST_NOTES = 20_000
 """Notes that are looked at for what a service has written."""
 _CATCH_UP_S = 2.0
-_FAR_BEHIND = 5000
 _FAR_BEHIND_S = 0.02
 """How long to wait for what is known of records where that cannot be all of them soon."""
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
@@ -164,7 +163,7 @@ class Flows:
         if as_of_ms is None:
             return known, behind
         unseen = dict(known)
-        for log in [log for topic in self._broker.topics for log in topic.partitions]:
+        async for log in in_turns(log for each in self._broker.topics for log in each.partitions):
             found = await self._broker.find_offset(log, as_of_ms, IsolationLevel.READ_UNCOMMITTED)
             if found.offset >= 0:
                 place = log.topic_partition
@@ -246,11 +245,10 @@ class Flows:
         return await self._catching_up.outcome(self._caught_up)
 
     async def _caught_up(self) -> tuple[Mapping[tuple[str, int], int], int]:
-        is_far = self._identities.behind > _FAR_BEHIND
-        is_complete = await self._identities.catch_up(_FAR_BEHIND_S if is_far else _CATCH_UP_S)
-        unseen, behind = self._identities.unseen(), self._identities.behind
+        seen = await self._identities.catch_up(_CATCH_UP_S, _FAR_BEHIND_S)
+        behind = (seen or await self._identities.seen()).behind
         await self._lineage.settle()
-        return (unseen, behind) if is_complete else ({}, max(behind, 1))
+        return ({}, max(behind, 1)) if seen is None else (seen.unseen, behind)
 
     async def _check(self, place: Place) -> None:
         """Raise FlowError if a record never was."""

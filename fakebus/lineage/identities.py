@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from fakebus.broker.chores import FailureLog
@@ -35,6 +36,7 @@ _IDLE_REST = 1
 """How long it rests, in times that the last slice has taken."""
 _LONGEST_REST_S = 1.0
 _ROWS_AT_ONCE = 500
+_FAR_BEHIND = 5000
 
 
 _RULES = "", 0
@@ -42,6 +44,22 @@ _RULES = "", 0
 
 
 DeclaredRules = Callable[[], Awaitable[Sequence[IdentityRule]]]
+
+
+class Seen(NamedTuple):
+    """What a follower of all topics has looked at."""
+
+    unseen: Mapping[tuple[str, int], int]
+    """From where on nothing is kept yet of what records say, by partition."""
+    behind: int
+    """How many offsets have not been looked at yet."""
+    is_kept: bool
+    """Whether what was found in the others is kept: it counts then, also if it is nothing."""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether everything has been looked at, and is kept."""
+        return self.is_kept and not self.behind
 
 
 class Identities:
@@ -94,34 +112,36 @@ class Identities:
         self._save()
         _settle(self._waiting)
 
-    def unseen(self) -> dict[tuple[str, int], int]:
-        """Return from where on nothing is kept yet of what records of partitions say."""
-        places = (log.topic_partition for log in self._logs())
-        return {place: self._kept.get(place, 0) for place in places}
-
-    @property
-    def behind(self) -> int:
-        """How many offsets have not been looked at yet."""
-        upto = self._upto
-        # Of thousands most are empty, or have nothing new.
-        return sum(
-            max(0, log.high_watermark - self._place_in(log))
-            for log in self._logs()
-            if log.high_watermark and upto.get(log.topic_partition) != log.high_watermark
-        )
+    async def seen(self) -> Seen:
+        """Return how far it is; of ten thousand partitions others get their turns in between."""
+        unseen: dict[tuple[str, int], int] = {}
+        behind = 0
+        async for log in in_turns(self._logs()):
+            if log.deleted:
+                continue
+            place, end = log.topic_partition, log.high_watermark
+            unseen[place] = self._kept.get(place, 0)
+            # Of thousands most are empty, or have nothing new.
+            if end and self._upto.get(place) != end:
+                behind += max(0, end - self._place_in(log))
+        return Seen(unseen, behind, not self._rows and not self._moved)
 
     def wake(self) -> None:
         """Look whether there is something new, in a moment."""
         self._woken.set()
 
-    async def catch_up(self, timeout_s: float) -> bool:
-        """Look at what is there now, before anything else; return whether all of it was."""
-        if self._task is None:
-            return True
-        # What has been looked at counts when it is kept, also if nothing was found in it.
-        kept = not self._rows and not self._moved
-        if kept and not self.behind and await self._new_rules() is None:
-            return True
+    async def catch_up(self, timeout_s: float, far_s: float | None = None) -> Seen | None:
+        """Look at what is there now, before anything else, and return how far it is then.
+
+        Args:
+            timeout_s: how long that may take; it returns ``None`` when it takes longer.
+            far_s: the same where so much is left that it cannot be all soon.
+        """
+        seen = await self.seen()
+        if self._task is None or (seen.is_all and await self._new_rules() is None):
+            return seen
+        if far_s is not None and seen.behind > _FAR_BEHIND:
+            timeout_s = far_s
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self._urgent.set()
@@ -130,13 +150,13 @@ class Identities:
             async with asyncio.timeout(timeout_s):
                 await done
         except TimeoutError:
-            return False
+            return None
         finally:
             if done in self._waiting:
                 self._waiting.remove(done)
             if not self._waiting:
                 self._urgent.clear()
-        return True
+        return await self.seen()
 
     def mark(self) -> None:
         """Return nothing: what is known of records follows from them."""
@@ -146,7 +166,7 @@ class Identities:
         for topic in self._topics:
             for log in topic.partitions:
                 if self._upto.get(log.topic_partition, 0) > log.high_watermark:
-                    self._forget(log.topic_partition, log.high_watermark)
+                    self._forget(log.topic_partition, offset=log.high_watermark)
 
     def _logs(self) -> Iterator[PartitionLog]:
         return (log for topic in self._topics if not topic.is_internal for log in topic.partitions)
@@ -163,14 +183,16 @@ class Identities:
     def _topic_deleted(self, topic: Topic) -> None:
         for log in topic.partitions:
             self._cursors.pop(log, None)
-            self._forget(log.topic_partition, 0)
+            self._forget(log.topic_partition, offset=0)
             del self._upto[log.topic_partition], self._kept[log.topic_partition]
 
-    def _forget(self, place: tuple[str, int], offset: int) -> None:
+    def _forget(self, *places: tuple[str, int], offset: int) -> None:
         # What has been found and not been kept yet comes first, or it would come back.
         self._save()
-        self._upto[place] = self._kept[place] = offset
-        self._store.forget_identities_from({place: offset})
+        positions = dict.fromkeys(places, offset)
+        self._upto |= positions
+        self._kept |= positions
+        self._store.forget_identities_from(positions)
 
     async def _follow(self) -> None:
         failures = FailureLog("looking at records")
@@ -197,7 +219,7 @@ class Identities:
         if rules is not None:
             self._take(rules)
         # A cursor that waits for its log would cost every append a call.
-        async for log in in_turns(list(self._logs())):
+        async for log in in_turns(self._logs()):
             position = self._place_in(log)
             if position >= log.high_watermark:
                 continue
@@ -221,9 +243,8 @@ class Identities:
         self.reader, digest = IdentityReader(rules), digest_of(rules)
         if self._upto.get(_RULES) == digest:
             return
-        for log in self._logs():
-            self._cursors.pop(log, None)
-            self._forget(log.topic_partition, 0)
+        self._cursors.clear()
+        self._forget(*(log.topic_partition for log in self._logs()), offset=0)
         self._upto[_RULES] = self._moved[_RULES] = digest
 
     def _may_tell(self, topic: str, batch: StoredBatch) -> bool:
@@ -235,7 +256,7 @@ class Identities:
         place = log.topic_partition
         if first < self._upto.get(place, 0):
             # The log was taken back to here.
-            self._forget(place, first)
+            self._forget(place, offset=first)
         for record in records:
             for kind, value, rule in self.reader.read(place.topic, record):
                 self._rows.append(IdentityRow(kind, value, *place, record.offset, rule))

@@ -1,16 +1,19 @@
 """Connections to SQLite, each with a thread of its own in which whole functions run.
 
 aiosqlite sends every statement to its thread by itself, and each trip costs more than most
-of our statements. Here one trip carries a function that runs as many statements as it wants.
+of our statements. Here one trip carries a function that runs as many statements as it wants, and
+what clients wait to have written does not stand in line behind dozens of questions.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 
 import aiosqlite
 
@@ -48,8 +51,21 @@ class _CallingConnection(sqlite3.Connection):
         return answer
 
 
+class _Call(NamedTuple):
+    """Function that is to run in the thread, and what it is called with besides the connection."""
+
+    run: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    done: asyncio.Future[Any]
+    """Done with what came of it, if it went with the trip of another."""
+
+
 class WorkerConnection:
     """One SQLite connection and its thread. Make it with :meth:`open`.
+
+    In memory there is one connection for all. What is read in it comes behind what is called
+    otherwise, whichever was asked for first.
 
     The thread is not a daemon: a connection that is never closed keeps the process alive.
 
@@ -62,6 +78,8 @@ class WorkerConnection:
         self.calls_begun = 0
         self.calls_ended = 0
         """As many as begun when nothing runs in the thread, nor waits to."""
+        self._calls: deque[_Call] = deque()
+        self._reads: deque[_Call] = deque()
         self._connection = connection
         self.name = name
         self._closed = False
@@ -103,29 +121,46 @@ class WorkerConnection:
         Raises:
             StorageError: SQLite reported an error, or the connection is closed.
         """
-        if self._closed:
-            raise StorageError(f"{self.name} is closed")
-        self.calls_begun += 1
-        try:
-            answer = await self._connection.execute_fetchall(
-                _CALL, (self._run_counted, (function, args, kwargs), {})
-            )
-        except sqlite3.Error as error:
-            raise self.explain(error) from error
-        return cast(list[T], answer)[0]
+        return await self._in_line(self._calls, function, args, kwargs)
 
-    def _run_counted(
+    async def _in_line(
         self,
-        connection: sqlite3.Connection,
+        line: deque[_Call],
         function: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> T:
-        # Counted here, as a caller that was cancelled does not see the end of its call.
+        if self._closed:
+            raise StorageError(f"{self.name} is closed")
+        call = _Call(function, args, kwargs, asyncio.get_running_loop().create_future())
+        line.append(call)
+        self.calls_begun += 1
         try:
-            return function(connection, *args, **kwargs)
+            # As many trips as calls; each takes the call that is first by then.
+            trip = await self._connection.execute_fetchall(_CALL, (self._run_first, (call,), {}))
+            is_own, value = cast(list[tuple[bool, T]], trip)[0]
+            return value if is_own else cast(T, await call.done)
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
         finally:
+            call.done.cancel()
+
+    def _run_first(self, connection: sqlite3.Connection, own: _Call) -> tuple[bool, object]:
+        call = (self._calls or self._reads).popleft()
+        try:
+            value = call.run(connection, *call.args, **call.kwargs)
+        except BaseException as error:
+            if call is own:
+                raise
+            call.done.get_loop().call_soon_threadsafe(_fail, call.done, error)
+            return False, None
+        finally:
+            # Counted here, as a caller that was cancelled does not see the end of its call.
             self.calls_ended += 1
+        if call is own:
+            return True, value
+        call.done.get_loop().call_soon_threadsafe(_finish, call.done, value)
+        return False, None
 
     def explain(self, error: sqlite3.Error) -> StorageError:
         """Return what SQLite reports as an error that names the database."""
@@ -149,7 +184,9 @@ class WorkerConnection:
                 connection is closed.
         """
         try:
-            return await self.call(_in_read_transaction, function, args, kwargs)
+            return await self._in_line(
+                self._reads, _in_read_transaction, (function, args, kwargs), {}
+            )
         except (TypeError, ValueError, LookupError) as error:
             # A byte may also say what type a value has.
             text = f"a value is not as it was written: {error!r}"
@@ -165,6 +202,16 @@ class WorkerConnection:
         """Finish what was called, close the connection and end its thread."""
         self._closed = True
         await self._connection.close()
+
+
+def _finish(done: asyncio.Future[Any], value: object) -> None:
+    if not done.done():
+        done.set_result(value)
+
+
+def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
+    if not done.done():
+        done.set_exception(error)
 
 
 def is_damage(code: int) -> bool:

@@ -511,22 +511,6 @@ async def test_what_a_test_publishes_itself_has_no_cause(played: Played) -> None
     assert await played.edges("orders[0]@1") == []
 
 
-async def test_a_question_waits_for_what_records_say_only_where_that_is_known_soon(
-    played: Played, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order, waited = await played.write("shop", "orders"), []
-
-    async def catch_up(_: object, timeout_s: float) -> bool:
-        waited.append(timeout_s)
-        return False
-
-    monkeypatch.setattr(flow.Identities, "catch_up", catch_up)
-    await played.flow(order)
-    monkeypatch.setattr(flow, "_FAR_BEHIND", -1)
-    await played.flow(order)
-    assert waited == [2.0, 0.02]
-
-
 async def test_some_possible_causes_are_all_followed_and_many_are_not(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -687,14 +671,14 @@ async def test_all_who_look_for_an_id_at_once_wait_for_one_look_through_the_part
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    unseen = flow.Identities.unseen
+    seen = flow.Identities.seen
 
-    def counted(identities: flow.Identities) -> object:
+    async def counted(identities: flow.Identities) -> object:
         nonlocal looks
         looks += 1
-        return unseen(identities)
+        return await seen(identities)
 
-    monkeypatch.setattr(flow.Identities, "unseen", counted)
+    monkeypatch.setattr(flow.Identities, "seen", counted)
     await asyncio.gather(*(played.bus.flows.with_id("none") for _ in range(50)))
     assert looks == 1
     await played.bus.flows.with_id("none")

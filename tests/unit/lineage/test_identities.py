@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.topic_requests import NewTopic
+from fakebus.errors import ErrorCode
 from fakebus.lineage.header_rules import FieldRule, HeaderRule, IdentityReader, IdentityRule
 from fakebus.lineage.identities import Identities
 from fakebus.records.builder import build_batch
@@ -76,18 +78,43 @@ async def test_what_records_say_is_found_in_all_topics_also_in_new_ones(
     await write(broker, "orders", "4")
     assert sorted(await known(identities, store))[0] == "invoices@0=3"
     assert len(store.identities) == 4
-    assert identities.behind == 0
+    assert (await identities.seen()).behind == 0
 
 
 async def test_how_far_behind_it_is_is_told(broker: Broker, store: MemoryLineageStore) -> None:
     await write(broker, "orders", "1", "2", "3")
     identities = Identities(broker.topics, store, Declared(), most=1000)
     await identities.start()
-    assert identities.behind == 3
+    assert (await identities.seen()).behind == 3
     assert not await identities.catch_up(0)
     assert await identities.catch_up(SOON_S)
-    assert identities.behind == 0
+    assert (await identities.seen()).behind == 0
     await identities.close()
+
+
+async def test_where_much_is_left_it_is_not_waited_for(
+    broker: Broker, identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(broker, "orders", "1", "2", "3")
+    monkeypatch.setattr("fakebus.lineage.identities._FAR_BEHIND", 2)
+    assert await identities.catch_up(SOON_S, 0) is None
+    monkeypatch.setattr("fakebus.lineage.identities._FAR_BEHIND", 3)
+    assert await identities.catch_up(SOON_S, 0)
+
+
+async def test_others_get_their_turns_while_many_partitions_are_gone_through(
+    broker: Broker, identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [made] = await broker.topic_admin.create_topics([NewTopic("wide", 50, 1)])
+    assert made.error_code is ErrorCode.NONE
+    monkeypatch.setattr("fakebus.broker.turns.SLICE_S", -1)
+    turns = 0
+    looking = asyncio.ensure_future(identities.seen())
+    while not looking.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert looking.result().unseen == {("wide", at): 0 for at in range(50)}
+    assert turns > 50
 
 
 async def test_records_that_say_nothing_leave_a_position_and_no_rows(
@@ -106,8 +133,8 @@ async def test_what_has_been_looked_at_and_is_not_kept_yet_is_waited_for(
     rests: list[int] = []
 
     async def rest(took_s: float) -> None:
-        rests.append(identities.behind)
-        if not identities.behind:
+        rests.append((await identities.seen()).behind)
+        if not rests[-1]:
             looked.set()
             await go_on.wait()
 
@@ -119,7 +146,7 @@ async def test_what_has_been_looked_at_and_is_not_kept_yet_is_waited_for(
     assert rests == [1, 0]
     asyncio.get_running_loop().call_soon(go_on.set)
     assert await identities.catch_up(SOON_S)
-    assert identities.unseen() == {("orders", 0): 1}
+    assert (await identities.seen()).unseen == {("orders", 0): 1}
 
 
 async def test_the_oldest_identities_go(
@@ -140,7 +167,7 @@ async def test_after_a_restart_it_goes_on_where_it_was(
     await write(broker, "orders", "2")
     again = Identities(broker.topics, store, Declared(), most=1000)
     await again.start()
-    assert again.behind == 1
+    assert (await again.seen()).behind == 1
     assert await known(again, store) == ["orders@0=1", "orders@1=2"]
     await again.close()
 
@@ -250,7 +277,7 @@ async def test_what_was_looked_at_is_looked_at_anew_when_users_have_other_rules(
     await identities.close()
     again = Identities(broker.topics, store, declared, most=1000)
     await again.start()
-    assert again.behind == 0
+    assert (await again.seen()).behind == 0
     assert sorted(await known(again, store)) == wanted
     await again.close()
     declared.rules = declared.rules[:1]
