@@ -9,10 +9,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from fakebus.broker.record_thread import politely
-from fakebus.broker.turns import SharedWorks, Slices, in_turns
+from fakebus.broker.turns import Slices, in_turns
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
@@ -37,12 +36,12 @@ from fakebus.cluster.interface import (
     SchemaDetails,
     Schemas,
 )
+from fakebus.cluster.shared_works import works_of
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.lineage.place import Place
 from fakebus.schemas.interface import ResolvedReference
-from fakebus.servers import Bus
 from fakebus.types import TopicPartition
 
 DAYS = 7
@@ -67,15 +66,13 @@ Client = Mapping[str, Any]
 """What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
 T = TypeVar("T")
 logger = logging.getLogger("fakebus.catalogue")
-_works: WeakKeyDictionary[Bus, SharedWorks] = WeakKeyDictionary()
 
 
 async def shared(cluster: Cluster, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
     """Return what ``work`` returns; of a bus it is done once for all who ask at a time."""
     if cluster.is_external:
         return await work()
-    works = _works.setdefault(cluster.bus("what it knows"), SharedWorks())
-    return await works.outcome(what, work)
+    return await works_of(cluster.bus("what it knows")).outcome(what, work)
 
 
 async def cluster_landscape(

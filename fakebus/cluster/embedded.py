@@ -37,6 +37,7 @@ from fakebus.cluster.interface import (
     is_internal_topic,
     summary_of,
 )
+from fakebus.cluster.shared_works import works_of
 from fakebus.errors import ErrorCode
 from fakebus.fixture_files.encoding.batching import batches_of
 from fakebus.lineage.seeded_lines import lines_detail
@@ -91,6 +92,9 @@ class EmbeddedCluster:
 
     async def topics(self) -> list[TopicSummary]:
         """Return all topics by name, internal ones too."""
+        return list(await works_of(self._bus).outcome("topics", self._topics))
+
+    async def _topics(self) -> list[TopicSummary]:
         topics = sorted(self._broker.topics, key=lambda topic: topic.name)
         return [
             TopicSummary(
@@ -285,6 +289,9 @@ class EmbeddedCluster:
 
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""
+        return list(await works_of(self._bus).outcome("groups", self._groups))
+
+    async def _groups(self) -> list[GroupSummary]:
         listed = self._broker.group_coordinator.list_groups()
         found = [summary_of(await self._details(each)) async for each in in_turns(listed)]
         return sorted(found, key=lambda group: group.name)

@@ -47,7 +47,7 @@ DeclaredRules = Callable[[], Awaitable[Sequence[IdentityRule]]]
 
 
 class Seen(NamedTuple):
-    """What a follower of all topics has looked at."""
+    """Progress of a follower of all topics."""
 
     unseen: Mapping[tuple[str, int], int]
     """From where on nothing is kept yet of what records say, by partition."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker import turns as turns_of_the_loop
+from fakebus.broker.activity import Origin
 from fakebus.broker.turns import Turnstile
 from fakebus.catalogue.of_cluster import cluster_landscape
+from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.interface import Cluster
 from fakebus.lineage.place import Place
 from fakebus.lineage.why.broker_view import view_group
@@ -43,8 +46,9 @@ class _Turnstile(Turnstile):
         (lambda bus, _: view_group(bus.broker, bus.lineage, "g0"), _PARTITIONS),
         (lambda _, view: cluster_landscape(view), _GROUPS),
         (lambda bus, _: bus.flows.written(Place("orders", 0, 0), groups=True), _GROUPS),
+        (lambda bus, _: bus.flows.of_records("none", [], as_of_ms=1), 2 * _PARTITIONS),
     ],
-    ids="groups group topic metrics why catalogue flow".split(),
+    ids="groups group topic metrics why catalogue flow past".split(),
 )
 async def test_others_get_turns_while_many_are_told(
     bus: FakeBus, view: Cluster, ask: Ask, slices: int, monkeypatch: pytest.MonkeyPatch
@@ -74,3 +78,25 @@ async def test_of_very_many_partitions_no_volume_is_drawn(
     assert await timeline.volume(view, "orders")
     monkeypatch.setattr(timeline, "MAX_LOOKUPS", 2)
     assert await timeline.volume(view, "orders") == []
+
+
+@pytest.mark.parametrize("what", ["topics", "groups"])
+async def test_all_topics_and_groups_are_told_once_for_all_who_ask_at_a_time(
+    bus: FakeBus, view: Cluster, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await view.create_topic("orders", 1)
+    await view.set_offsets("billing", {TopicPartition("orders", 0): 0})
+    tell, told = getattr(EmbeddedCluster, f"_{what}"), list[object]()
+
+    async def noted(cluster: EmbeddedCluster) -> object:
+        told.append(await tell(cluster))
+        return told[-1]
+
+    monkeypatch.setattr(EmbeddedCluster, f"_{what}", noted)
+    others = [EmbeddedCluster(bus, Origin(front_end="http")) for _ in range(20)]
+    first, *rest = await asyncio.gather(*(getattr(each, what)() for each in others))
+    assert told == [first]
+    assert rest == [first] * 19
+    # Nobody gets at what others are told.
+    first.clear()
+    assert rest == told * 19
