@@ -14,6 +14,7 @@ VERBS: Mapping[str, str] = {
     "transaction aborted": "the member is its transactional id; the detail says why",
     "acknowledged": "acknowledged records one by one, as share groups and streams of Redis do",
     "released": "gave records back to its share group, for any member to get them again",
+    "given up": "records that nobody of a share group gets any more; the detail says why",
     "skipped": "passed offsets for a group that no member was sent; the detail says how",
     "commit refused": "was not allowed to commit; the detail is Kafka's error",
     "out of range": "fetched from an offset that is not there",

@@ -66,6 +66,11 @@ class Publisher:
             raise ClientError("the name of a header cannot hold a null character")
         options: dict[str, Any] = {"on_delivery": partial(self._delivered, on_stored)}
         if partition is not None:
+            if partition < 0:
+                # The client library takes some of these for any partition.
+                raise ClientError(
+                    f"{topic} has no partition {partition}: partitions are counted from 0"
+                )
             options["partition"] = partition
         if record.timestamp_ms != NO_TIMESTAMP:
             options["timestamp"] = record.timestamp_ms

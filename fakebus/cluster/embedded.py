@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
@@ -308,6 +309,12 @@ class EmbeddedCluster:
         """Return one group; ``None`` if it is not there."""
         description = self._broker.group_coordinator.describe(name)
         return None if description is None else await self._details(description)
+
+    async def why(self, group: str) -> dict[str, Any] | None:
+        """Return why a group is stuck; ``None`` if nobody has ever named it."""
+        from fakebus.lineage.why.broker_view import explain_group  # rarely needed
+
+        return await explain_group(self._broker, self._bus.lineage, group)
 
     async def _details(self, description: GroupDescription) -> GroupDetails:
         committed = self._broker.group_coordinator.offsets(description.group_id)

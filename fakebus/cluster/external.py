@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from fakebus.broker.configs.broker_config import ConfigSource
 from fakebus.broker.turns import Pace
@@ -347,12 +347,14 @@ class ExternalCluster:
 
     async def find_group(self, name: str) -> GroupDetails | None:
         """Return one group; ``None`` if it is not there."""
+        await answer_of(self.connection.refresh)
+        return await answer_of(group_details, self.connection, name)
 
-        def work() -> GroupDetails | None:
-            self.connection.refresh()
-            return group_details(self.connection, name)
+    async def why(self, group: str) -> dict[str, Any] | None:
+        """Return why a group is stuck, as far as the cluster tells; ``None`` for no group."""
+        from fakebus.client.group_view import explain_from_outside  # rarely needed
 
-        return await answer_of(work)
+        return await answer_of(explain_from_outside, self.connection, group)
 
     async def set_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets for a group without members; creates the group if there is none."""

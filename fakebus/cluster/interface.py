@@ -321,6 +321,12 @@ class Cluster(Protocol):
     async def find_group(self, name: str) -> GroupDetails | None:
         """Return one group; ``None`` if it is not there."""
 
+    async def why(self, group: str) -> dict[str, Any] | None:
+        """Return why a group is stuck, as ``fakebus why --json`` does; ``None`` for no group.
+
+        Over another cluster a group that lags is watched for some seconds.
+        """
+
     async def set_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets for a group without members; creates the group if there is none."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from fakebus.broker.activity import Activities, Origin
+from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import GroupConfig, group_config
 from fakebus.broker.fetching import IsolationLevel
@@ -36,6 +36,7 @@ from fakebus.clock import Clock, Timer
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicIdPartition, TopicPartition
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -187,6 +188,7 @@ class ShareDeliveries:
         self, delivery: Delivery, ranges: Sequence[AcquiredRange], member_id: str, origin: Origin
     ) -> None:
         """Time the locks of what a member has got, and note it."""
+        self._note_given_up(delivery)
         self._wind_up(delivery.group_id)
         place = delivery.log.topic_partition
         for first, last, _ in ranges:
@@ -225,6 +227,7 @@ class ShareDeliveries:
                         detail=detail,
                         member=member_id,
                     )
+        self._note_given_up(delivery)
         self._wind_up(group_id)
         delivery.partition.wake()
         stored = self._store(delivery)
@@ -296,9 +299,18 @@ class ShareDeliveries:
         limit = self.config_of(group_id).get_int("share.delivery.count.limit")
         for each in self.of_group(group_id):
             if each.partition.release(which, limit):
+                self._note_given_up(each)
                 self._store(each).add_done_callback(partial(self._given_back, group_id))
                 each.partition.wake()
         self._wind_up(group_id)
+
+    def _note_given_up(self, delivery: Delivery) -> None:
+        place = delivery.log.topic_partition
+        for first, last, count in delivery.partition.take_given_up():
+            detail, offsets = f"after {counted(count, 'delivery', 'deliveries')}", (first, last)
+            self._activity.note(
+                "given up", LIBRARY, place, offsets, delivery.group_id, detail=detail
+            )
 
     def _store(self, delivery: Delivery) -> asyncio.Future[None]:
         partition, place = delivery.partition, delivery.log.topic_partition

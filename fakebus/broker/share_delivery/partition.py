@@ -141,6 +141,7 @@ class SharePartition:
         self.waiting: dict[Callable[[], None], None] = {}
         """Called when records may have become available."""
         self._runs: list[Run] = []
+        self._given_up: list[AcquiredRange] = []
         text = stored.removeprefix(SHARE_STATE_PREFIX)
         for part in text.split(",") if text else ():
             found = _STORED.fullmatch(part)
@@ -261,7 +262,7 @@ class SharePartition:
             if run.state is not RecordState.AVAILABLE:
                 continue
             if run.deliveries >= lock.max_deliveries:
-                run.state = RecordState.ARCHIVED
+                self._give_up(run)
                 continue
             if most <= 0:
                 break
@@ -376,8 +377,19 @@ class SharePartition:
             wake()
 
     def _give_back(self, run: Run, max_deliveries: int) -> None:
-        spent = run.deliveries >= max_deliveries
-        self._end(run, RecordState.ARCHIVED if spent else RecordState.AVAILABLE)
+        if run.deliveries >= max_deliveries:
+            self._give_up(run)
+        else:
+            self._end(run, RecordState.AVAILABLE)
+
+    def _give_up(self, run: Run) -> None:
+        self._end(run, RecordState.ARCHIVED)
+        self._given_up.append(AcquiredRange(run.first, run.last, run.deliveries))
+
+    def take_given_up(self) -> list[AcquiredRange]:
+        """Return what nobody gets any more as it was delivered too often, each once."""
+        found, self._given_up = self._given_up, []
+        return found
 
     @staticmethod
     def _end(run: Run, state: RecordState) -> None:

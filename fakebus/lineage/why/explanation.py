@@ -18,6 +18,7 @@ from fakebus.lineage.why.progress import not_committing, not_fetching, slow
 from fakebus.lineage.why.sharing import (
     begins_at_latest,
     given_back,
+    given_up,
     none_fetching,
     not_acknowledging,
 )
@@ -48,6 +49,7 @@ SHARE_CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
     unreachable_address,
     unknown_topic,
     given_back,
+    given_up,
     no_member,
     open_transaction,
     none_fetching,

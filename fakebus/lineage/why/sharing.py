@@ -45,6 +45,30 @@ def given_back(view: GroupView) -> Iterator[Cause]:
     )
 
 
+def given_up(view: GroupView) -> Iterator[Cause]:
+    """Records were delivered as often as they may be, and nothing was accepted since."""
+    if not view.given_up:
+        return
+    first = view.given_up[0]
+    count = sum(each.last - each.first + 1 for each in view.given_up)
+    more = f" and {counted(count - 1, 'more record')}" if count > 1 else ""
+    yield Cause(
+        "poison_record",
+        f"nobody of group {view.name} gets {first.record}{more} any more: no member has accepted "
+        f"it in {counted(first.deliveries, 'delivery', 'deliveries')}, nor any later one of the "
+        "partition since",
+        f"look at the record: {look_command(*first.place, first.first)}; look for the error in the "
+        "consumer's log; to have it delivered again, stop the members and reset the group on its "
+        "page in the console, or with kafka-share-groups.sh --reset-offsets",
+        {
+            "record": first.record,
+            "attempts": first.deliveries,
+            "limit": view.delivery_limit,
+            "records": [each.record for each in view.given_up[:MOST_LISTED]],
+        },
+    )
+
+
 def not_acknowledging(view: GroupView) -> Iterator[Cause]:
     """A member has had records for long and says nothing of them."""
     moving = {part.place for part in view.partitions if moves(view, part)}

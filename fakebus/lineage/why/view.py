@@ -232,6 +232,8 @@ class GroupView:
     """Whether it is a share group, whose members acknowledge records one by one."""
     in_flight: Sequence[InFlight] = ()
     """What was delivered to it and is not handled, in order."""
+    given_up: Sequence[InFlight] = ()
+    """What nobody of it gets any more, since a record of the partition was accepted last."""
     asked_ms: Mapping[str, int] = field(default_factory=dict)
     """When members of a share group have last waited for records, by member id; of those that are
     connected and have done so."""

@@ -122,6 +122,11 @@ def test_every_page_opens_over_any_cluster(console: str, unique: Callable[[str],
             {"value": "1", "value_kind": "text", "partition": "99999999999", "do": "send"},
             "does not take the record",
         ),
+        (
+            f"/ui/topics/{orders}/produce",
+            {"value": "1", "value_kind": "text", "partition": "-5", "do": "send"},
+            "no partition",
+        ),
         ("/ui/group/reset", {"name": "", "move": f"{orders}-0@1"}, "are not moved"),
     ):
         page = browser.send(Form(path, "post", token), **fields)
@@ -146,10 +151,14 @@ def test_every_page_opens_over_any_cluster(console: str, unique: Callable[[str],
         else:
             assert page.status == 200, (path, page.text)
     assert {each for each in refused if each.partition(".")[0] in ANYWHERE} == {
-        "groups.why",
         "catalogue.smells",
     }
     assert {"clients.index", "faults.index"} <= refused
+    page = browser.get("/ui/group/why?" + urlencode({"name": group}))
+    assert "No member" in page.text
+    assert "Not known of this cluster: what clients fetch" in page.text
+    page = browser.get("/ui/group/why?name=no-such-group")
+    assert (page.status, "there is no group" in page.text) == (404, True)
     page = browser.get("/ui/flow?" + urlencode({"record": f"{orders}[0]@1"}))
     assert f"stated {orders}[0]@0 by" in page.text
     assert "what only the bus itself could know" in page.text

@@ -580,6 +580,24 @@ def test_a_cluster_that_is_no_fakebus_tells_what_it_knows(
         outside.close()
         status, found = told("abandoned")
         assert (status, found["lag"], found["causes"][0]["code"]) == (1, 17, "no_member")
+        writer = Producer({"bootstrap.servers": ward.servers, "transactional.id": "tills"})
+        writer.init_transactions(WAIT_SECONDS)
+        for ends in (writer.commit_transaction, writer.abort_transaction, writer.flush):
+            writer.begin_transaction()
+            writer.produce("sales", b"1", partition=0)
+            writer.flush(WAIT_SECONDS)
+            ends(WAIT_SECONDS)
+        for group, offset in (("behind", 0), ("at-markers", 1)):
+            outside = ward.consumer(group)
+            outside.commit(offsets=[TopicPartition("sales", 0, offset)], asynchronous=False)
+            outside.close()
+        status, found = told("behind")
+        assert [each["code"] for each in found["causes"]] == ["no_member"]
+        status, found = told("at-markers")
+        assert "open_transaction" in [each["code"] for each in found["causes"]]
+        writer.abort_transaction(WAIT_SECONDS)
+        status, found = told("at-markers")
+        assert (status, found["lag"], found["causes"]) == (0, 5, [])
         assert run(["why", "abandonde", "--bootstrap-server", ward.servers]) == 2
         assert "did you mean abandoned?" in capsys.readouterr().err
         assert run(["why", "commits", "--bootstrap-server", ward.servers]) == 0

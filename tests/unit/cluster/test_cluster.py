@@ -312,6 +312,10 @@ async def test_groups_are_told_with_offsets_and_lag(
     (partition,) = details.partitions
     assert (partition.committed, partition.lag, partition.member) == (1, 2, None)
     assert await waiting_since(view, details) == {TopicPartition(orders, 0): 1_002}
+    found = await view.why(billing)
+    assert found is not None
+    assert (found["lag"], [each["code"] for each in found["causes"]]) == (2, ["no_member"])
+    assert await view.why(billing[:-1]) is None
     with pytest.raises(NotFoundError, match="did you mean"):
         await view.group(billing[:-1])
 

@@ -14,6 +14,8 @@ from tests.manual_clock import ManualClock
 from tests.unit.kafka.handlers.test_share_fetch import ACCEPT, RELEASE, ShareConsumer, produce
 from tests.unit.lineage.test_flow import settings
 
+REJECT = 3
+
 
 @pytest.fixture
 async def clock() -> ManualClock:
@@ -61,7 +63,30 @@ async def test_what_no_member_has_ever_accepted_was_not_handled(bus: FakeBus) ->
         "given up after 5 deliveries: no member has accepted it",
     )
     assert (await became(bus, 1))[0] == "handled"
+
+    [cause] = await causes(bus)
+    assert (cause["code"], cause["evidence"]["attempts"]) == ("poison_record", 5)
+    assert cause["evidence"]["records"] == ["t[0]@0"]
+    assert "nobody of group g gets t[0]@0 any more" in cause["text"]
+    await produce(bus.broker, 2)
+    assert await consumer.read() == [(2, 3, 1)]
+    assert await consumer.acknowledge((2, 2, REJECT)) == (0, 0)
+    assert len(await causes(bus)) == 1
+    assert await consumer.acknowledge((3, 3, ACCEPT)) == (0, 0)
     assert await causes(bus) == []
+
+
+async def test_records_whose_locks_time_out_too_often_are_told(
+    bus: FakeBus, clock: ManualClock
+) -> None:
+    consumer = await member(bus.broker)
+    await produce(bus.broker, 3)
+    for number in range(1, 6):
+        assert await consumer.read() == [(0, 2, number)]
+        clock.advance(30)  # as long as a lock lasts
+        await consumer.heartbeat()
+    [cause] = [each for each in await causes(bus) if each["code"] == "poison_record"]
+    assert "t[0]@0 and 2 more records" in cause["text"]
 
 
 async def test_a_group_that_begins_at_the_end_is_told_what_it_does_not_get(

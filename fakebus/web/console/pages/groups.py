@@ -10,7 +10,6 @@ from fakebus.client.positions import POSITION_HELP, parse_position
 from fakebus.cluster.group_offsets import OffsetMove, preview_reset, waiting_since
 from fakebus.cluster.interface import Cluster, GroupSummary, NotFoundError
 from fakebus.errors import ConfigError
-from fakebus.lineage.why.broker_view import explain_group
 from fakebus.lineage.why.explanation import CAUSES
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
@@ -155,8 +154,7 @@ def _readers(group: GroupDetails) -> dict[TopicPartition, list[str]]:
 async def why(call: Call) -> Page:
     """Tell why a group does not get on."""
     name = call.query.raw("name")
-    bus = call.cluster.bus("why a group is stuck")
-    found = await explain_group(bus.broker, bus.lineage, name)
+    found = await call.cluster.why(name)
     if found is None:
         await call.cluster.group(name)  # says which ones there are
         raise RequestError(404, f"there is no group {name!r}")

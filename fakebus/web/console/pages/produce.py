@@ -50,11 +50,11 @@ async def send(call: Call) -> Page | Redirect:
     draft = draft_of_form(call.form)
     try:
         record = await record_of_draft(call.cluster, draft)
-        partition = call.form.number("partition", -1)
+        partition = call.form.number("partition", -1) if call.form.text("partition") else None
         if call.form.text("do") == "check":
             size = len(record.value) if record.value is not None else 0
             return await _page(call, topic, draft, fits=f"It fits: a value of {size} bytes.")
-        event = await call.cluster.produce(topic.name, None if partition < 0 else partition, record)
+        event = await call.cluster.produce(topic.name, partition, record)
     except (FakebusError, RequestError) as error:
         return await _page(call, topic, draft, problem=str(error))
     url = page_url("topics", topic.name, event.partition, event.offset)
