@@ -22,6 +22,8 @@ from fakebus.wording import close_names
 EXIT_OK = 0
 EXIT_FAILED_CHECK = 1
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+"""As shells tell it: with 0 a script would go on as if all had been done."""
 _CHECKS = ("contract", "doctor", "fixtures", "impact", "status", "why")
 """Commands whose exit code is a finding, which is not "fine" where nobody has taken it."""
 
@@ -78,7 +80,7 @@ Try this:
   fakebus tail my-topic --from earliest
   fakebus doctor                      why does my client not see anything?
 
-Exit codes: 0 fine, 1 a check failed, 2 wrong usage or bad input.
+Exit codes: 0 fine, 1 a check failed, 2 wrong usage or bad input, 130 interrupted by Ctrl-C.
 """
 
 
@@ -215,5 +217,6 @@ def run(arguments: Sequence[str]) -> int:
         print_text(f"fakebus: {told}", error=True)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        return EXIT_OK
+        # A command that goes on until then has caught it: this one has not come to its end.
+        return EXIT_INTERRUPTED
     return code

@@ -22,15 +22,18 @@ import argparse
 import contextlib
 import csv
 import json
+import os
 import sqlite3
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fakebus.addresses import Address
 from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
 from fakebus.cli.command_settings import path_argument
+from fakebus.cli.main import EXIT_INTERRUPTED
 from fakebus.cli.output import JSON, TEXT, print_json_line, print_lines, print_table
 from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
@@ -42,6 +45,8 @@ from fakebus.sql.loading import load
 from fakebus.wording import counted
 
 CSV = "csv"
+_PATIENCE_S = 2.0
+"""How long the engine has to end by itself."""
 _MOST_ROWS = 1000
 """Of a table for people, which has to be seen as a whole to be drawn."""
 
@@ -85,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{output} is there already; choose another file, or overwrite it with --force"
         )
-    with Engine() as engine:
+    with Engine() as engine, _ended_by_ctrl_c(engine):
         wanted = engine.tables(text)
         if wanted:
             with _cluster(arguments):
@@ -98,6 +103,24 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _print(engine.run(text), arguments.format)
     return 0
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c(engine: Engine) -> Iterator[None]:
+    """Let Ctrl-C end the process soon, whatever the engine does."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # What makes one huge list or text does not look whether it shall end.
+        timer = threading.Timer(_PATIENCE_S, _end, [engine])
+        timer.daemon = True
+        timer.start()
+        raise
+
+
+def _end(engine: Engine) -> None:
+    engine.abandon()
+    os._exit(EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from dataclasses import replace
@@ -118,7 +119,11 @@ def run(arguments: argparse.Namespace) -> int:
     schemas = Schemas(arguments, connection)
     reset = position.kind.value if arguments.group else "earliest"
     left: int = sys.maxsize if arguments.count is None else arguments.count
-    with Reader(connection, group=arguments.group, reset=reset, wait_ms=_WAIT_MS) as reader:
+    has_end = arguments.exit or as_of is not None or arguments.count is not None
+    with (
+        contextlib.suppress(*() if has_end else (KeyboardInterrupt,)),
+        Reader(connection, group=arguments.group, reset=reset, wait_ms=_WAIT_MS) as reader,
+    ):
         topics = _Topics(connection, reader, patterns, arguments)
         topics.begin(position, as_of)
         for records in reader.slices():

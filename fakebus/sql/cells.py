@@ -78,7 +78,12 @@ def _value(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text, parse_float=lambda digits: _number(Decimal(digits)))
+        return json.loads(
+            text,
+            parse_float=lambda digits: _number(Decimal(digits)),
+            # DuckDB takes NaN and Infinity for JSON, and nobody else does.
+            parse_constant=lambda _: None,
+        )
     except (ValueError, ArithmeticError, RecursionError):
         # Numbers of thousands of digits or beyond all measure, or nested deeper than is read here.
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -128,6 +129,10 @@ class Engine:
         self._is_cancelled = True
         with contextlib.suppress(AttributeError, self._errors):
             self._connection.interrupt()
+
+    def abandon(self) -> None:
+        """Remove the files of what does not end, though it is told to; the process has to."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def tables(self, text: str) -> list[TableName]:
         """Return the topics that a query reads; see :func:`tables_of`."""

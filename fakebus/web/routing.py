@@ -13,11 +13,15 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from fakebus.web.errors import RequestError
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RoomHandler = Callable[[Any], Awaitable[object]]
 
 _TABLE = Path(__file__).with_name("routes.txt")
 _PART = re.compile(r"\{(\w+)\}")
+_OURS = "/_fakebus/"
+"""The beginning of the paths that only a fakebus has."""
 
 
 class Room(Protocol):
@@ -120,6 +124,8 @@ def web_routes(rooms: Mapping[str, Room]) -> list[web.RouteDef]:
     for route in routes():
         room = rooms[route.room]
         serve = room.serve(_when_asked(room, route.handler))
+        if route.path.startswith(_OURS):
+            serve = _refusing_unknown_parameters(route, serve)
         paths = route.paths(room.prefix)
         if room.takes_trailing_slash:
             paths += tuple(f"{path}/" for path in paths)
@@ -128,6 +134,26 @@ def web_routes(rooms: Mapping[str, Room]) -> list[web.RouteDef]:
             pattern = _PART.sub(r"{\1:[^/]+}", path)
             defined.append(web.route(route.method, pattern, serve))
     return defined
+
+
+def _refusing_unknown_parameters(route: Route, serve: Handler) -> Handler:
+    """Return a handler that refuses parameters which its route does not name, with 400.
+
+    Confluent's servers pass them over, so its routes do that here too.
+    """
+    takes = f"takes {', '.join(route.query)}" if route.query else "takes none"
+    hint = "; an & within a value is written %26"
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        for name in request.query:
+            if name not in route.query:
+                told = (
+                    f"{name[:80]!r} is no parameter of {route.method} {route.path}, which {takes}"
+                )
+                raise RequestError(400, told + hint * bool(route.query))
+        return await serve(request)
+
+    return answer
 
 
 def _when_asked(room: Room, name: str) -> RoomHandler:

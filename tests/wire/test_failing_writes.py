@@ -698,7 +698,7 @@ OTHER_DOORS: dict[str, Prepare] = {
     ),
     "delete a version for ever": _version_for_ever,
     "replay": once(by_http("POST", "/_fakebus/v1/replay", {"ranges": ["t[0]@0"], "to": "u"})),
-    "save snapshot anew": once(by_http("PUT", "/_fakebus/v1/snapshots/first?replace=true", {})),
+    "save snapshot anew": once(by_http("PUT", "/_fakebus/v1/snapshots/first", {})),
     "forget a service": once(
         by_http(
             "PUT",

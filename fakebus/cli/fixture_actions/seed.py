@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,17 +71,18 @@ def run(arguments: argparse.Namespace) -> int:
     roots = _seed(seeder, registry, directory, profile, reset=arguments.reset or arguments.watch)
     # What was changed meanwhile may have been read before.
     seen = {path: stamp for path, stamp in _stamps(roots).items() if stamp[0] < began_ns}
-    while arguments.watch:
-        time.sleep(_LOOK_AGAIN_S)
-        now = _stamps(roots)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            roots = _seed(seeder, registry, directory, profile, reset=True)
-        except FakebusError as error:
-            # A file that is being written is mended soon; the next change is looked at again.
-            print_text(str(error), error=True)
+    with suppress(KeyboardInterrupt):
+        while arguments.watch:
+            time.sleep(_LOOK_AGAIN_S)
+            now = _stamps(roots)
+            if now == seen:
+                continue
+            seen = now
+            try:
+                roots = _seed(seeder, registry, directory, profile, reset=True)
+            except FakebusError as error:
+                # A file that is being written is mended soon; the next change is looked at again.
+                print_text(str(error), error=True)
     return 0
 
 

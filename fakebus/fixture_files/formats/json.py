@@ -24,7 +24,9 @@ def _format(name: str, encoder: json.JSONEncoder) -> Format:
         except RecursionError:
             raise DataError("the value is nested too deeply", "flatten it") from None
         except ValueError:
-            raise DataError("a number is too large for JSON", "write it as a text") from None
+            raise DataError(
+                "a number is NaN, infinite or too large for JSON", "write it as a text"
+            ) from None
 
     return Format(name=name, encode=encode)
 

@@ -16,6 +16,7 @@ from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
 
 _MAX_DAYS = 36500
+_TEXTS = ("subject", "schema", "schemaType", "removeField", "file")
 
 
 async def read_impact(call: AdminCall) -> object:
@@ -32,7 +33,7 @@ async def read_impact(call: AdminCall) -> object:
 
 async def ask_impact(call: AdminCall) -> object:
     """Tell whom it breaks that a subject gets another schema, loses a field, or goes."""
-    return await _impact(call, await call.body())
+    return await _impact(call, await call.fields((*_TEXTS, "remove", "days")))
 
 
 async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
@@ -54,7 +55,7 @@ async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
 
 def _proposal(given: dict[str, Any]) -> tuple[str, Proposal]:
     texts = {}
-    for name in ("subject", "schema", "schemaType", "removeField", "file"):
+    for name in _TEXTS:
         text = given.get(name)
         if text is not None and not isinstance(text, str):
             raise RequestError(422, f"{name} is a text")

@@ -22,10 +22,7 @@ class AdminRoom:
     prefix = ""
     takes_trailing_slash = False
     content_types = ("application/json",)
-    general_errors = (
-        401,
-        421,
-    )
+    general_errors = (400, 401, 421)
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus

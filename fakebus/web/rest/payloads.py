@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from math import isfinite
 from typing import Any
 
 from fakebus.fixture_files.formats import FORMATS
@@ -108,6 +109,14 @@ async def schema_of_id(
     return RegistrySchema(schema_id, parsed, subject, versions[subject])
 
 
+def _finite(digits: str) -> float:
+    """Return a number; ValueError if it is one that an answer in JSON could not have."""
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError(f"{digits[:40]} is no number in JSON")
+    return number
+
+
 async def shown(
     source: RegistrySource, form: str, data: bytes | None, topic: str, *, is_key: bool
 ) -> Any:
@@ -124,7 +133,7 @@ async def shown(
         return to_base64(data)
     if form == "json":
         try:
-            return json.loads(data)
+            return json.loads(data, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             reason = json_mistake(error)
     else:

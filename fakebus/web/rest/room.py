@@ -121,7 +121,7 @@ class StreamsRoom:
     prefix = ""
     takes_trailing_slash = False
     content_types = ("application/json", "application/x-ndjson", "application/msgpack")
-    general_errors = (401, 404, 421)
+    general_errors = (400, 401, 404, 421)
 
     def __init__(self, state: RestState) -> None:
         self._state = state

@@ -570,7 +570,10 @@ EVENT_CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "inf": (
         '{"value": 1e999}',
-        ('e.ndjson:1:11: "value": a number is too large for JSON; write it as a text'),
+        (
+            'e.ndjson:1:11: "value": a number is NaN, infinite or too large for JSON; '
+            "write it as a text"
+        ),
     ),
     "surrogate": (
         '{"value": "\\ud800"}',

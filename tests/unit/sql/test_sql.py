@@ -362,6 +362,7 @@ def test_decimals_keep_their_digits(ask: Ask, sql: str, expected: object) -> Non
         ([b'{"a": {"in": {"": 1.5, "n": [2]}}}'], [{"in": {"": 1.5, "n": [2]}}]),
         ([b'{"a": 12345678901234567890123}', b'{"a": "x"}'], [12345678901234567890123, "x"]),
         ([b'{"a": 1e400}', b'{"a": 1e99999999999999999999}', b'{"a": []}'], None),
+        ([b'{"a": {"b": [NaN, -Infinity]}}', b'{"a": 1}'], [{"b": [None, None]}, 1]),
     ],
 )
 def test_what_has_no_common_type_is_in_its_place_where_json_is_answered(
@@ -396,14 +397,21 @@ def test_topics_that_differ_only_in_capitals_are_asked_one_at_a_time(engine: Eng
         engine.tables("from t union all from T")
 
 
+# Shells let what they start in the background ignore Ctrl-C, tests and all.
+_PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from fakebus.__main__ import main; main()"
+)
+_DEAF = (
+    "import threading; from fakebus.sql.engine import Engine; "
+    "Engine.run = lambda engine, text: engine._in_thread("
+    "lambda: print(engine._folder, flush=True) or threading.Event().wait()); "
+)
+
+
 def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
     target = tmp_path / "x.parquet"
-    # Shells let what they start in the background ignore Ctrl-C, tests and all.
-    program = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from fakebus.__main__ import main; main()"
-    )
-    command = [sys.executable, "-c", program, "sql", "from range(1000000000000)"]
+    command = [sys.executable, "-c", _PROGRAM, "sql", "from range(1000000000000)"]
     with subprocess.Popen([*command, "--output", str(target)], stderr=subprocess.PIPE) as asked:
         try:
             while not target.exists() and asked.poll() is None:
@@ -412,4 +420,18 @@ def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
             _, said = asked.communicate(timeout=60)
         finally:
             asked.kill()
-    assert (asked.returncode, said) == (0, b"")
+    assert (asked.returncode, said) == (130, b"")
+
+
+def test_ctrl_c_ends_a_query_whose_engine_does_not_listen() -> None:
+    command = [sys.executable, "-c", _DEAF + _PROGRAM, "sql", "select 1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as asked:
+        try:
+            assert asked.stdout is not None
+            folder = Path(asked.stdout.readline().decode().strip())
+            assert folder.is_dir()
+            asked.send_signal(signal.SIGINT)
+            assert asked.wait(60) == 130
+        finally:
+            asked.kill()
+    assert not folder.exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -93,7 +93,8 @@ async def read_records(call: RestCall) -> object:
     """Read records of a topic from an offset or a time on, or as soon as enough are there."""
     form = wanted_form(call.request.headers.get("Accept", ""))
     question = _question(call, PositionKind.EARLIEST)
-    wait_for = min(call.number("wait_for", 0), MOST_RECORDS)
+    wait_for = call.number("wait_for", 0, most=MOST_RECORDS)
+    _refuse_what_does_nothing(call, ("limit", "until") if wait_for else ("timeout",))
     if wait_for:
         events, positions = await _wait(call, question, wait_for)
         is_complete = len(events) >= wait_for
@@ -112,6 +113,13 @@ async def read_records(call: RestCall) -> object:
     return web.Response(body=data, status=status, content_type=form, headers=headers)
 
 
+def _refuse_what_does_nothing(call: RestCall, names: Sequence[str]) -> None:
+    for name in names:
+        if call.text(name):
+            why = "only goes with" if name == "timeout" else "does not go with"
+            raise RequestError(400, f"{name} {why} wait_for, which asks for so many records")
+
+
 def _member(event: Event) -> str:
     return f"{compact_json(event_fields(event))},"
 
@@ -126,7 +134,7 @@ def _request(call: RestCall, question: _Question) -> ReadRequest:
         until=question.until,
         matches=question.matches,
         takes_long=question.takes_long,
-        limit=min(call.number("limit", 100, least=1), MOST_RECORDS),
+        limit=call.number("limit", 100, least=1, most=MOST_RECORDS),
         max_scanned=1_000_000,
         max_seconds=5.0,
     )
@@ -143,7 +151,7 @@ async def _wait(
     call: RestCall, question: _Question, wait_for: int
 ) -> tuple[list[Event], dict[TopicPartition, int]]:
     """Return records as soon as there are so many, or what there is when the time is over."""
-    timeout_ms = min(call.number("timeout", 10_000), LONGEST_WAIT_MS)
+    timeout_ms = call.number("timeout", 10_000, most=LONGEST_WAIT_MS)
     positions, found = await _begin(call, question), list[Event]()
     with _Follower():
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from fakebus.app import FakeBus
@@ -201,12 +203,14 @@ def test_records_come_in_the_format_of_the_consumer_only(proxy: Proxy, name: str
     assert answer.headers["Content-Type"].startswith("application/vnd.kafka.json.v2+json")
 
 
+@pytest.mark.parametrize("poison", [b"\xff", b'{"a": NaN}', b"[-Infinity, 1]", b"1e999"])
 def test_a_record_of_another_format_is_told_and_what_came_before_it_is_answered(
-    proxy: Proxy,
+    proxy: Proxy, poison: bytes
 ) -> None:
     name = new_name("poison")
     proxy.produce(name, {"value": 1})
-    proxy.produce(name, {"value": "/w=="}, {"value": "Mg=="}, form="binary")
+    value = base64.b64encode(poison).decode()
+    proxy.produce(name, {"value": value}, {"value": "Mg=="}, form="binary")
     consumer = proxy.consumer(name)
     consumer.do("POST", "/subscription", {"topics": [name]})
     assert consumer.values() == [1]
