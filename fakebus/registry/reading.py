@@ -191,15 +191,24 @@ class RegistryReader:
             found += everything[-1:] if latest_only else everything
         return found
 
-    def referenced_by(self, subject: str, version: int | str) -> list[int]:
-        """Return the ids of the schemas that refer to a version.
+    def referenced_by(
+        self, subject: str, version: int | str, *, deleted: bool = False
+    ) -> list[int]:
+        """Return the ids of the schemas that refer to a version, by context.
+
+        Args:
+            subject: whose version.
+            version: which one, deleted or not.
+            deleted: count soft-deleted ones too.
 
         Raises:
             RegistryError: 40401, 40402 or 42202.
         """
         schema = self.version(subject, version, deleted=True)
         found = self._state.referrers(schema.subject, schema.version)
-        return sorted({other.schema_id for other in found if not other.deleted})
+        some = [other for other in found if deleted or not other.deleted]
+        ids = {(context_of(other.subject), other.schema_id) for other in some}
+        return [schema_id for _, schema_id in sorted(ids)]
 
     # Ids
 

@@ -13,6 +13,7 @@ from json import JSONEncoder
 
 from aiohttp import web
 
+from fakebus.registry.contexts import relative
 from fakebus.registry.model import RegisteredSchema
 from fakebus.web.errors import RequestError
 from fakebus.web.large_answers import json_answer
@@ -25,6 +26,7 @@ CONTENT_TYPES = (
 )
 """What answers may be labelled as; the first is the default."""
 
+_QUALIFIED = "qualified"
 _ENCODER = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -71,19 +73,25 @@ def answer_type(accept: str) -> str:
     raise RequestError(406, "HTTP 406 Not Acceptable")
 
 
-def schema_of_id(schema: RegisteredSchema, text: str) -> dict[str, object]:
+def schema_of_id(
+    schema: RegisteredSchema, text: str, *, reference_format: str = ""
+) -> dict[str, object]:
     """Return what ``GET /schemas/ids/{id}`` answers.
 
     Args:
         schema: one registration of it.
         text: in the form asked for.
+        reference_format: ``qualified`` for subjects of references with the context that they are
+            in, where that is not the default one.
     """
-    answer = registered(schema, text)
+    answer = registered(schema, text, reference_format=reference_format)
     del answer["id"]
     return answer
 
 
-def registered(schema: RegisteredSchema, text: str) -> dict[str, object]:
+def registered(
+    schema: RegisteredSchema, text: str, *, reference_format: str = ""
+) -> dict[str, object]:
     """Return a schema with its subject and version; arguments as for :func:`schema_of_id`."""
     answer: dict[str, object] = {
         "subject": schema.subject,
@@ -91,20 +99,24 @@ def registered(schema: RegisteredSchema, text: str) -> dict[str, object]:
         "id": schema.schema_id,
         "guid": schema.guid,
     }
-    answer |= _content(schema, text)
+    answer |= _content(schema, text, schema.subject if reference_format == _QUALIFIED else "")
     answer["ts"] = schema.timestamp_ms
     if schema.deleted:
         answer["deleted"] = True
     return answer
 
 
-def _content(schema: RegisteredSchema, text: str) -> dict[str, object]:
+def _content(schema: RegisteredSchema, text: str, parent: str) -> dict[str, object]:
     answer = dict[str, object]()
     if schema.schema_type != "AVRO":
         answer["schemaType"] = schema.schema_type
     if schema.references:
         answer["references"] = [
-            {"name": found.name, "subject": found.subject, "version": found.version}
+            {
+                "name": found.name,
+                "subject": relative(found.subject, parent) if parent else found.subject,
+                "version": found.version,
+            }
             for found in schema.references
         ]
     if schema.metadata:

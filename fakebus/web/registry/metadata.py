@@ -28,6 +28,11 @@ async def read_version(call: Call) -> object:
     return {"version": COMPATIBLE_VERSION, "commitId": f"fakebus-{__version__}"}
 
 
+async def read_deployment(call: Call) -> object:
+    """Read what is said of how the registry is deployed: nothing."""
+    return {"attributes": []}
+
+
 async def health(call: Call) -> object:
     """Tell whether the registry lives, as Karapace does."""
     return {"healthy": True, "schema_registry_ready": True}

@@ -18,7 +18,7 @@ async def read_by_id(call: Call) -> object:
     found = call.registry.schema_by_id(call.schema_id, subject=call.subject_hint)
     output_format = call.text("format")
     text = await call.registry.formatted(found, output_format) if output_format else found.schema
-    answer = schema_of_id(found, text)
+    answer = schema_of_id(found, text, reference_format=call.text("referenceFormat"))
     if call.flag("fetchMaxId"):
         answer["maxId"] = call.registry.max_id(subject=call.subject_hint)
     if call.flag("includeSubjects"):

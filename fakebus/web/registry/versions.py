@@ -38,7 +38,7 @@ async def read_version(call: Call) -> object:
     """Read a version."""
     found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
     text = await call.registry.formatted(found, call.text("format"))
-    return registered(found, text)
+    return registered(found, text, reference_format=call.text("referenceFormat"))
 
 
 async def read_schema(call: Call) -> object:
@@ -49,9 +49,8 @@ async def read_schema(call: Call) -> object:
 
 async def list_referencing(call: Call) -> object:
     """List the ids of schemas that refer to a version."""
-    # A deleted version may still be referenced.
-    found = call.registry.version(call.subject, call.version, deleted=True)
-    return call.page(call.registry.referenced_by(found.subject, found.version))
+    found = call.registry.referenced_by(call.subject, call.version, deleted=call.flag("deleted"))
+    return call.page(found)
 
 
 async def delete_version(call: Call) -> object:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.unit.web.http_client import Http, body
-from tests.unit.web.registry.schemas import FIRST, SECOND, named
+from tests.unit.web.registry.schemas import CUSTOMER, FIRST, SALE, SECOND, named
 
 
 def test_a_subject_of_a_context_has_its_qualified_name(http: Http, subject: str) -> None:
@@ -35,6 +35,27 @@ def test_ids_are_counted_in_each_context(http: Http, subject: str) -> None:
     assert json.loads(by_hint.json["schema"]) == named("InContext")
     assert http.get(f"{path}/schemas/ids/1/subjects").json == [f":.{subject}:s"]
     assert http.get(f"{path}/schemas/ids/2").error == (404, 40403)
+
+
+def test_references_are_told_with_their_context_if_that_is_asked_for(
+    http: Http, subject: str
+) -> None:
+    path = f"/contexts/.{subject}"
+    http.post(f"{path}/subjects/customer/versions", body(CUSTOMER))
+    reference = {"name": "Customer", "subject": "customer", "version": 1}
+    http.post(f"{path}/subjects/sale/versions", body(SALE, references=[reference]))
+    for where in (f"{path}/subjects/sale/versions/1", f"{path}/schemas/ids/2"):
+        assert http.get(where).json["references"] == [reference]
+        qualified = {**reference, "subject": f":.{subject}:customer"}
+        for name in ("referenceFormat", "reference_format"):
+            assert http.get(f"{where}?{name}=qualified").json["references"] == [qualified]
+    assert http.get(f"{path}/subjects/customer/versions/1/referencedby").json == [2]
+    # In the default context nothing has to be said.
+    http.register(f"{subject}-customer", CUSTOMER)
+    reference["subject"] = f"{subject}-customer"
+    http.register(subject, SALE, references=[reference])
+    found = http.get(f"/subjects/{subject}/versions/1?referenceFormat=qualified")
+    assert found.json["references"] == [reference]
 
 
 def test_lists_are_those_of_the_context(http: Http, subject: str) -> None:

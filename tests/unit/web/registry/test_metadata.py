@@ -16,6 +16,7 @@ def test_the_cluster_and_the_version_are_told(http: Http) -> None:
     answer = http.get("/v1/metadata/id").json
     assert answer["scope"]["clusters"]["schema-registry-cluster"] == "schema-registry"
     assert answer["scope"]["clusters"]["kafka-cluster"]
+    assert http.get("/v1/metadata/deployment").json == {"attributes": []}
     version = http.get("/v1/metadata/version").json
     assert version["version"].count(".") == 2
     assert version["commitId"].startswith("fakebus-")

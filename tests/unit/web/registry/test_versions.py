@@ -101,6 +101,9 @@ def test_references_are_kept_and_found_backwards(http: Http, subject: str) -> No
     assert http.get(backwards).json == [schema_id]
     assert http.get(f"{backwards}?offset=1").json == []
     assert http.delete(f"/subjects/{subject}-customer/versions/1").error == (422, 42206)
+    http.delete(f"/subjects/{subject}")
+    assert http.get(backwards).json == []
+    assert http.get(f"{backwards}?deleted=true").json == [schema_id]
 
 
 def test_a_version_is_read_by_number_and_as_latest(http: Http, subject: str) -> None:
