@@ -12,6 +12,7 @@ import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 from zlib import crc32
@@ -87,6 +88,7 @@ class Nodes(Sequence[Node]):
             UUID(name): json.loads(text)
             for name, text in (self._placed.all() if self._placed else {}).items()
         }
+        topics.on_deleting.append(self._topic_deleted)
         if not self.single and _REPLICATION_FACTOR not in config.static:
             # One replica would be gone with its broker, which is what several are for.
             config.set_static({_REPLICATION_FACTOR: str(min(3, count))})
@@ -219,12 +221,27 @@ class Nodes(Sequence[Node]):
                 self._leaders[log] = before[log]
         await self._move(moved)
 
-    async def forget(self, topic: Topic) -> None:
-        """Forget where a topic was that is no more."""
-        if self._replicas.pop(topic.topic_id, None) is not None and self._placed is not None:
-            await self._placed.set(str(topic.topic_id), None)
-        for log in topic.partitions:
-            self._leaders.pop(log, None)
+    def place_added(self, topic: Topic, added: Sequence[Sequence[int]]) -> asyncio.Future[None]:
+        """Place the partitions that a topic just got, its last ones; done when that is stored."""
+        first = len(topic.partitions) - len(added)
+        for log, (leader, *others) in zip(topic.partitions[first:], added, strict=True):
+            if leader not in self._running:
+                self._leaders[log] = self._first_running(others, leader)
+        placed = [self.replicas(topic, index) for index in range(first)]
+        return self._put(topic, [*placed, *map(list, added)])
+
+    def _topic_deleted(self, topic: Topic) -> Callable[[bool], Awaitable[None]]:
+        if self._placed is not None and topic.topic_id in self._replicas:
+            # With the topic, whose deletion tells whether it could be stored.
+            gone = self._placed.set(str(topic.topic_id), None)
+            gone.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return partial(self._forget, topic)
+
+    async def _forget(self, topic: Topic, is_deleted: bool) -> None:
+        if is_deleted:
+            self._replicas.pop(topic.topic_id, None)
+            for log in topic.partitions:
+                self._leaders.pop(log, None)
 
     async def elect(self, topic: Topic, partition: int, *, unclean: bool = False) -> None:
         """Make the preferred replica of a partition its leader, or any if ``unclean``.

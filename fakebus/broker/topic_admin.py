@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -143,12 +144,13 @@ class TopicAdmin:
         topic_id = uuid4()
         stored: asyncio.Future[Any] | None = None
         if not validate_only:
-            topic, stored = self._topics.begin_create(wanted.name, partitions, config.overrides)
+            is_placed = wanted.assignments or wanted.replication_factor != DEFAULT
+            with self._topics.storage.atomic():
+                topic, stored = self._topics.begin_create(wanted.name, partitions, config.overrides)
+                if is_placed and not self._nodes.single:
+                    placed = self._nodes.place_new(topic, replicas, dict(wanted.assignments))
+                    stored = asyncio.gather(stored, placed)
             topic_id = topic.topic_id
-            explicit = wanted.assignments or wanted.replication_factor != DEFAULT
-            if explicit and not self._nodes.single:
-                placed = self._nodes.place_new(topic, replicas, dict(wanted.assignments))
-                stored = asyncio.gather(stored, placed)
         created = CreatedTopic(
             name=wanted.name,
             topic_id=topic_id,
@@ -220,7 +222,7 @@ class TopicAdmin:
                 except BrokerError as error:
                     results[reference] = _not_deleted(topic, error)
                     continue
-                deletions.append((reference, asyncio.ensure_future(self._delete(topic))))
+                deletions.append((reference, asyncio.ensure_future(self._topics.delete(topic))))
             elif reference.name is None:
                 del results[reference]  # answered once, where it is named
             else:
@@ -237,10 +239,6 @@ class TopicAdmin:
         once = [one for one in wanted if one == nothing]
         once += (one for one in dict.fromkeys(wanted) if one != nothing)
         return [results[one] for one in once if one in results]
-
-    async def _delete(self, topic: Topic) -> None:
-        await self._topics.delete(topic)
-        await self._nodes.forget(topic)
 
     def _to_delete(
         self, wanted: TopicToDelete, names: Counter[str | None], ids: Counter[UUID]
@@ -295,11 +293,9 @@ class TopicAdmin:
                 topic = self._growable(new_partitions)
                 charge(new_partitions.count - len(topic.partitions))
                 if not validate_only:
-                    first = len(topic.partitions)
-                    await self._topics.add_partitions(topic, new_partitions.count)
-                    if new_partitions.assignments:
-                        placed = dict(enumerate(new_partitions.assignments, first))
-                        await self._nodes.place(topic, placed)
+                    added = new_partitions.assignments or ()
+                    placing = partial(self._nodes.place_added, topic, added) if added else None
+                    await self._topics.add_partitions(topic, new_partitions.count, placing)
                 results.append(TopicResult(name=new_partitions.name))
             except (BrokerError, StorageError) as error:
                 name = new_partitions.name
@@ -387,17 +383,23 @@ class TopicAdmin:
                 auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION or POLICY_VIOLATION.
             StorageError: the topic could not be stored.
         """
-        if problem := topic_name_problem(name):
-            raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if existing := self._topics.get(name):
             return existing
+        topic, stored = self.begin_auto_create(name, allowed=allowed)
+        await stored
+        return topic
+
+    def begin_auto_create(self, name: str, *, allowed: bool) -> tuple[Topic, asyncio.Future[None]]:
+        """Create a topic as :meth:`auto_create` does; return it, and a future of its storing."""
+        if problem := topic_name_problem(name):
+            raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if not allowed or not self._config.get_bool("auto.create.topics.enable"):
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         self._check_name(name, self._topics.colliding(name))
         partitions, configs = auto_created(name, self._config, len(self._nodes.ids))
         if problem := self._too_many([NewTopic(name=name, partitions=partitions)]):
             raise BrokerError(ErrorCode.POLICY_VIOLATION, problem)
-        return await self._topics.create(name, partitions, configs)
+        return self._topics.begin_create(name, partitions, configs)
 
     async def create_internal(self, name: str) -> Topic:
         """Create an internal topic, whatever auto.create.topics.enable says.

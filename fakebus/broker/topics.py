@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -281,8 +281,18 @@ class Topics:
         for log in topic.partitions:
             log.mark_restored()
 
-    async def add_partitions(self, topic: Topic, count: int) -> None:
+    async def add_partitions(
+        self,
+        topic: Topic,
+        count: int,
+        with_it: Callable[[], asyncio.Future[None]] | None = None,
+    ) -> None:
         """Grow a topic to ``count`` partitions.
+
+        Args:
+            topic: the topic.
+            count: how many partitions it is to have.
+            with_it: enqueues what is stored with that, or not at all.
 
         Raises:
             StorageError: it could not be stored, and the topic is as it was.
@@ -292,7 +302,10 @@ class Topics:
             self._new_log(topic.name, index, topic.config) for index in range(before, count)
         ]
         self.logs.update((log.topic_partition, log) for log in topic.partitions[before:])
-        stored = self.save(topic, partial(self._shrink, topic, before))
+        with self.storage.atomic():
+            stored: asyncio.Future[Any] = self.save(topic, partial(self._shrink, topic, before))
+            if with_it is not None:
+                stored = asyncio.gather(stored, with_it())
         for changed in self.on_changed:
             changed(topic)
         await stored

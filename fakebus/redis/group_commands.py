@@ -6,6 +6,7 @@ import logging
 
 from fakebus.broker.topics import Topic
 from fakebus.broker.turns import in_turns
+from fakebus.errors import StorageError
 from fakebus.redis.call import OK, Call
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Pending, StreamGroup
@@ -35,6 +36,7 @@ async def create(call: Call) -> Reply:
             raise _unknown_option("CREATE", option)
         make_stream = True
     topic = call.streams.topic(name)
+    is_new = topic is None
     if topic is None:
         if not make_stream:
             raise RedisError(_NO_KEY)
@@ -43,7 +45,12 @@ async def create(call: Call) -> Reply:
     positions, last_id = await _beginning(call, topic, start)
     if call.groups.get(topic, group_name) is not None:
         raise RedisError("BUSYGROUP Consumer Group name already exists")
-    await call.groups.add(topic, StreamGroup(group_name, positions, last_id))
+    try:
+        await call.groups.add(topic, StreamGroup(group_name, positions, last_id))
+    except StorageError:
+        if is_new:
+            await call.streams.remove_empty(name)
+        raise
     return OK
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from fakebus.broker.activity import LIBRARY, Origin
+from fakebus.broker.appending import AppendResult, LogAppendInfo
 from fakebus.broker.broker import Broker
-from fakebus.broker.ownership import when_known
+from fakebus.broker.ownership import UnknownPeerError, when_known
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
 from fakebus.broker.topics import Topic
+from fakebus.errors import BrokerError, StorageError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import Record
 from fakebus.redis.entries import (
@@ -92,8 +96,8 @@ class Streams:
         """
         if entry_id not in (None, _CREATING_ID):
             raise RedisError("ERR fakebus gives the ids of entries itself: use * (offsets are ids)")
-        topic = await self.create(name)
         if entry_id is not None:
+            topic = await self.create(name)
             if any(log.log_end_offset for log in topic.partitions):
                 raise RedisError(
                     "ERR The ID specified in XADD is equal or smaller than the target stream top "
@@ -103,8 +107,39 @@ class Streams:
         now_ms = self._broker.clock.now_ms()
         record = to_record(fields, name, now_ms, self._registry)
         place, batch = TopicPartition(name, 0), build_batch([record])
-        stored = await when_known(lambda: self._broker.produce(place, batch, origin=origin))
+        write = partial(self._broker.produce, place, batch, origin=origin)
+        found = self.topic(name)
+        topic, stored = await self._begin(name, write) if found is None else (found, None)
+        if stored is None:
+            stored = await when_known(write)
         return EntryId.of(0, stored.base_offset, now_ms), topic
+
+    async def _begin(
+        self, name: str, write: Callable[[], AppendResult]
+    ) -> tuple[Topic, LogAppendInfo | None]:
+        """Create a stream with its first entry, or neither; without one if it is to wait."""
+        try:
+            with self._broker.atomic():
+                topic, created = self._broker.topic_admin.begin_auto_create(name, allowed=True)
+                written = write()
+        except UnknownPeerError:
+            return await self.create(name), None
+        except BrokerError:
+            await self.remove_empty(name)
+            raise
+        await created
+        try:
+            return topic, await written
+        except BrokerError:
+            await self.remove_empty(name)
+            raise
+
+    async def remove_empty(self, name: str) -> None:
+        """Take back the creation of a stream that nothing could be put into."""
+        topic = self.topic(name)
+        if topic is not None and not any(log.log_end_offset for log in topic.partitions):
+            with suppress(StorageError):
+                await self._broker.topics.delete(topic)
 
     async def trim(self, topic: Topic, trimming: Trimming) -> int:
         """Remove the oldest entries and return how many."""

@@ -27,11 +27,10 @@ from fakebus.storage.lineage_interface import LineageStore
 from fakebus.types import Buffer
 
 OnDone = Callable[[BaseException | None], None]
-"""Called on the event loop, synchronously after the commit: ``None`` or the failure.
+"""Called on the event loop, synchronously after the commit: ``None`` or the failure. When it gets a
+failure it must not enqueue anything: others are still to be told."""
 
-When it gets a failure it must not enqueue anything: others are still to be told.
-"""
-
+Places = Sequence[tuple[str, int]]
 Undo = Callable[[], None]
 """Takes back in memory what a write was to keep that has failed, or that is refused because storage
 is closed; it must not enqueue anything."""
@@ -318,10 +317,11 @@ class OffsetStore(Protocol):
     def commit_offsets(self, group_id: str, offsets: Sequence[OffsetRow]) -> asyncio.Future[None]:
         """Enqueue: insert or replace the group's offsets; creates the group if needed."""
 
-    def delete_offsets(
-        self, group_id: str, partitions: Sequence[tuple[str, int]]
-    ) -> asyncio.Future[None]:
+    def delete_offsets(self, group_id: str, partitions: Places) -> asyncio.Future[None]:
         """Enqueue: forget the group's offsets of these (topic, partition) pairs."""
+
+    def forget_offsets_soon(self, group_id: str, partitions: Places) -> None:
+        """Forget offsets with the next write that is stored."""
 
     def save_group(self, group_id: str, snapshot: bytes) -> asyncio.Future[None]:
         """Enqueue: keep the coordinator's own snapshot of the group."""

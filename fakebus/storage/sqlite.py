@@ -13,6 +13,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,6 +140,7 @@ class SqliteStorage:
         self.load_topics = topics.load_topics
         self.commit_offsets = writer.writing(groups.commit_offsets, groups.offsets_size)
         self.delete_offsets = writer.writing(groups.delete_offsets, groups.offsets_size)
+        self.forget_offsets_soon = partial(writer.owe, groups.delete_offsets)
         self.save_group = writer.writing(groups.save_group, groups.snapshot_size)
         self.delete_group = writer.writing(groups.delete_group)
         self.load_groups = reader_connection.reading(groups.load_groups)

@@ -138,14 +138,18 @@ class CommittedOffsets:
                 known = [each for each in self._by_group[group_id] if each.topic == topic]
             left.extend((group_id, part) for part in slices(known))
         if sum(len(part) for _, part in left) <= SLICE:
-            self.end_leaving(topic)
+            # With the topic: if it could not be deleted, they stay as well.
+            while left:
+                self.delete(*left.popleft())
         return partial(self._leave, topic, left)
 
     async def _leave(
         self, topic: str, left: deque[tuple[str, Sequence[TopicPartition]]], is_deleted: bool
     ) -> None:
         while left and is_deleted:
-            await self.delete_in_slices(*left.popleft())
+            group_id, part = left.popleft()
+            self._leave_behind(group_id, part)
+            await self.settled(group_id)
         left.clear()
         if self._leaving.get(topic) is left:
             del self._leaving[topic]
@@ -154,7 +158,18 @@ class CommittedOffsets:
         """Forget at once what is left of a topic: there may be a new one, with new offsets."""
         left = self._leaving.get(topic, ())
         while left:
-            self.delete(*left.popleft())
+            self._leave_behind(*left.popleft())
+
+    def _leave_behind(self, group_id: str, partitions: Sequence[TopicPartition]) -> None:
+        """Forget offsets of a topic that is gone, also if that cannot be stored now."""
+
+        def then(error: ErrorCode) -> None:
+            if error is not ErrorCode.NONE:
+                self._storage.forget_offsets_soon(group_id, partitions)
+                self._drop(group_id, partitions)
+                self.changed(group_id)
+
+        self.delete(group_id, partitions, then)
 
     def delete_group(self, group_id: str, then: WhenStored) -> None:
         """Forget a group with its snapshot and all its offsets."""

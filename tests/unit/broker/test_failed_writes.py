@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -339,6 +339,69 @@ async def test_a_topic_and_its_committed_offsets_go_in_one_transaction() -> None
         await settle()
         assert broker.topics.get("t") is None
         assert broker.group_coordinator.committed_offset(GROUP, T0) is None
+
+
+@pytest.mark.parametrize("room", range(4))
+async def test_offsets_of_a_topic_that_is_gone_are_gone_whenever_the_disk_is_full(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.broker.groups.offsets.SLICE", 1)
+    async with filled_broker() as (broker, storage, disk):
+        # Too many to go with the topic.
+        await broker.group_coordinator.set_offsets(GROUP, {T0: 1, TopicPartition("t", 1): 0, U0: 2})
+        disk.room = room
+        with suppress(BrokerError):
+            await delete(broker)
+        await settle()
+        assert (broker.topics.get("t") is None) == (room > 0)
+        left = [T0, TopicPartition("t", 1), U0] if room == 0 else [U0]
+        assert sorted(broker.group_coordinator.offsets(GROUP)) == left
+        disk.full, disk.room = False, None
+        if room:
+            # They would be found by the next topic of that name.
+            await broker.topics.create("t", 2, {})
+        again = Broker(storage, clock=ManualClock(NOW_MS))
+        await again.start()
+        assert sorted(again.group_coordinator.offsets(GROUP)) == left
+        await again.close()
+
+
+@pytest.mark.parametrize("room", range(2))
+async def test_a_topic_is_where_it_was_to_be_or_is_not_there(room: int) -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=3)
+    await broker.start()
+    admin, disk = broker.topic_admin, Disk(storage)
+
+    async def places() -> list[list[list[list[int]]]]:
+        found = []
+        again = Broker(storage, nodes=3)
+        await again.start()
+        for each in (broker, again):
+            there = each.topics.get("t")
+            logs = there.partitions if there is not None else ()
+            found.append([each.nodes.replicas(there, n) for n, _ in enumerate(logs) if there])
+        await again.close()
+        return found
+
+    async def on_little_room(change: Awaitable[Any]) -> None:
+        disk.room = room
+        await change
+        await settle()
+        disk.full, disk.room = False, None
+
+    placed = [[3, 1], [2, 3]]
+    await on_little_room(admin.create_topics([NewTopic("t", assignments=[(0, placed[0])])]))
+    assert await places() == [placed[:1] if room else []] * 2
+    await broker.topic_admin.create_topics([NewTopic("t", assignments=[(0, placed[0])])])
+    await on_little_room(
+        admin.create_partitions([NewPartitions(name="t", count=2, assignments=placed[1:])])
+    )
+    assert await places() == [placed if room else placed[:1]] * 2
+    await on_little_room(admin.delete_topics([TopicToDelete(name="t")]))
+    assert await places() == [[] if room else placed[:1]] * 2
+    await broker.close()
+    await storage.close()
 
 
 async def test_the_parts_of_a_rewrite_go_in_one_transaction() -> None:

@@ -785,3 +785,36 @@ def test_groups_of_streams_go_back_with_a_snapshot(
         read = entries(client.xreadgroup("g", "c", {stream: ">"}), stream)
         assert [entry_id for entry_id, _ in read] == [second]
     broker.snapshots.forget(snapshot)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+@pytest.mark.parametrize(
+    "command", ["XADD {} * f x", "XGROUP CREATE {} g 0 MKSTREAM"], ids=["XADD", "MKSTREAM"]
+)
+def test_a_stream_is_not_made_where_what_makes_it_could_not_be_stored(
+    running: BusThread, client: redis.Redis, stream: str, command: str, fails_at: int
+) -> None:
+    writes, begun = running.bus.broker._storage.writes, 0
+
+    def refuse() -> StorageError | None:
+        nonlocal begun
+        begun += 1
+        return StorageError("disk full") if begun == fails_at else None
+
+    writes.refusal = refuse
+    try:
+        client.execute_command(*command.format(stream).split())
+    except redis.ResponseError:
+        assert not client.exists(stream)
+        client.execute_command(*command.format(stream).split())
+    finally:
+        writes.refusal = None
+    assert client.exists(stream)
+
+
+def test_a_stream_is_not_made_by_an_entry_that_is_refused(client: redis.Redis, stream: str) -> None:
+    with pytest.raises(redis.ResponseError, match=r"max\.message\.bytes"):
+        client.xadd(stream, {"f": "x" * 2_000_000})
+    assert not client.exists(stream)
+    client.xadd(stream, {"f": "x"})
+    assert client.xlen(stream) == 1
