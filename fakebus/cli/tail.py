@@ -26,6 +26,7 @@ import contextlib
 import sys
 import time
 from dataclasses import replace
+from shlex import quote
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
 from fakebus.cli.output import (
@@ -159,7 +160,8 @@ def _check(arguments: argparse.Namespace, kind: PositionKind) -> None:
     if kind not in (PositionKind.EARLIEST, PositionKind.LATEST):
         raise ConfigError(
             "with --group, --from is earliest or latest; to move a group to another place: "
-            f"fakebus groups {arguments.group} --reset {arguments.topics[0]}={arguments.start}"
+            f"fakebus groups {quote(arguments.group)} --reset "
+            f"{arguments.topics[0]}={arguments.start}"
         )
 
 

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection, NotFoundError
@@ -105,7 +106,7 @@ def unknown_group(connection: Connection, name: str) -> NotFoundError:
     if name in other_groups(connection, names):
         return NotFoundError(
             f"group {name!r} is a share or streams group, which the client library cannot "
-            f"describe; the console can, and  fakebus why {name}"
+            f"describe; the console can, and  fakebus why {quote(name)}"
         )
     return NotFoundError(f"there is no group {name!r}; {nearest(name, names)}")
 
@@ -261,5 +262,6 @@ def group_in_use(name: str, then: str) -> ClientError:
         then: what is possible when they have gone.
     """
     return ClientError(
-        f"group {name!r} has running consumers; stop them, and {then} (see  fakebus groups {name})"
+        f"group {name!r} has running consumers; stop them, and {then} "
+        f"(see  fakebus groups {quote(name)})"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
@@ -79,7 +80,7 @@ def _check_part(
             f"although {why}: consumers with a deserializer fail on them",
             f"let the producer use a serializer for {part}s: AvroSerializer, JSONSerializer, "
             "ProtobufSerializer",
-            f"from the command line:  fakebus produce {topic} --{part}-schema {subject}",
+            f"from the command line:  fakebus produce {topic} --{part}-schema {quote(subject)}",
         )
     unknown = [each for each in ids if registry.schema(each, topic, part == "key") is None]
     for schema_id in sorted(unknown):

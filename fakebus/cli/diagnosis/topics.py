@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from shlex import quote
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
 from fakebus.client.connection import Connection
@@ -84,7 +85,7 @@ def _open_transactions(
         place = next(place for place, log in ranges.items() if log.end > stable[place])
         name = transaction_of(place, stable[place])
         which = f"the open transaction of {name}" if name else "an open transaction"
-        more = [f"see whose it is, and who waits:  fakebus why {name}"] if name else []
+        more = [f"see whose it is, and who waits:  fakebus why {quote(name)}"] if name else []
         yield problem(
             f"topic {topic}: {which} holds back {counted(held_back, 'record')}"
             " from consumers with isolation.level=read_committed (the default of some clients)",

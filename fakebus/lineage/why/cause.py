@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import Any, NamedTuple
 
 from fakebus.types import TopicPartition
@@ -59,7 +60,12 @@ def place_name(place: TopicPartition) -> str:
 
 def reset_command(group: str, topic: str, to: str = "earliest") -> str:
     """Return what moves a group's offsets."""
-    return f"stop the consumer and run  fakebus groups {group} --reset {topic}={to}"
+    return f"stop the consumer and run  fakebus groups {in_shell(group)} --reset {topic}={to}"
+
+
+def in_shell(name: str) -> str:
+    """Return a name that clients have chosen as a word of a command that may be copied."""
+    return quote(short(name))
 
 
 def look_command(topic: str, partition: int, offset: int) -> str:

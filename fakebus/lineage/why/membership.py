@@ -9,6 +9,7 @@ from fakebus.lineage.why.cause import (
     MOST_LISTED,
     Cause,
     ago,
+    in_shell,
     reset_command,
     short,
     some,
@@ -48,7 +49,7 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     text = f"no consumer {'is' if was_read else 'has been'} in group {view.name}"
     text += behind if was_read else f" yet{behind}"
     # Who is connected only fakebus tells; what a share group is the client library does not.
-    look = "fakebus clients" if view.sees_fetches else f"fakebus groups {short(view.name)}"
+    look = "fakebus clients" if view.sees_fetches else f"fakebus groups {in_shell(view.name)}"
     remedy = f"start the consumer; if it runs, compare its group.id and bootstrap address: {look}"
     evidence: dict[str, object] = {
         "since_ms": view.since_ms,

@@ -10,6 +10,7 @@ from fakebus.lineage.why.cause import (
     MOST_LISTED,
     Cause,
     ago,
+    in_shell,
     reset_command,
     short,
 )
@@ -154,7 +155,7 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
     whose, since, find = "a transaction", "", "kafka-transactions.sh find-hanging"
     if which is not None:
         whose = str(which)
-        find = f"fakebus why {short(which.transactional_id)}" if which.transactional_id else find
+        find = f"fakebus why {in_shell(which.transactional_id)}" if which.transactional_id else find
         since = f" for {ago(view.ago_ms(which.since_ms))}" if which.since_ms >= 0 else ""
     yield Cause(
         "open_transaction",

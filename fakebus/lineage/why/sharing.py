@@ -9,6 +9,7 @@ from fakebus.lineage.why.cause import (
     MOST_LISTED,
     Cause,
     ago,
+    in_shell,
     look_command,
     short,
     waiting,
@@ -159,7 +160,7 @@ def begins_at_latest(view: GroupView) -> Iterator[Cause]:
             "and nothing was written since",
             "share groups begin at the end unless their config says otherwise, before the first "
             "member: kafka-configs.sh --alter --entity-type groups --entity-name "
-            f"{short(view.name)} --add-config share.auto.offset.reset=earliest; to go back "
+            f"{in_shell(view.name)} --add-config share.auto.offset.reset=earliest; to go back "
             "now, stop the members and reset the group on its page in the console, or with "
             "kafka-share-groups.sh --reset-offsets",
             {

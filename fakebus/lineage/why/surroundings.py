@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fakebus.broker.fault import Fault
-from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, short, some
+from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, in_shell, short, some
 from fakebus.lineage.why.view import GroupView
 from fakebus.wording import close_names, counted
 
@@ -95,7 +95,7 @@ def unknown_topic(view: GroupView) -> Iterator[Cause]:
             f"{is_made if topic in made else 'is not there'}"
             + (f"; did you mean {meant[0]}?" if meant else ""),
             f"put the topic's exact name into the consumer{f': {meant[0]}' if meant else ''}; or "
-            f"make the topic: fakebus topics --create {topic}",
+            f"make the topic: fakebus topics --create {in_shell(topic)}",
             {
                 "topic": topic,
                 "did_you_mean": meant[0] if meant else None,

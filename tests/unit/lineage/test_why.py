@@ -167,6 +167,28 @@ def test_a_member_that_was_killed_is_not_told_to_poll() -> None:
     assert "poll()" not in cause["remedy"]
 
 
+def test_commands_can_be_copied_whatever_clients_call_themselves() -> None:
+    name = "billing; touch /tmp/x $(id)"
+    lost = progress(member=None, committed=99)
+    missing = Activity("asked for", NOW_MS, Origin(front_end="kafka"), "a b", -1, -1, -1)
+    reading = replace(MEMBER, topics=frozenset(["a b"]), partitions=())
+    view = GroupView(
+        name=name,
+        state="Empty",
+        now_ms=NOW_MS,
+        members=[reading],
+        partitions=[lost],
+        missing_topics=[missing],
+        sees_fetches=False,
+    )
+    remedies = {cause["code"]: cause["remedy"] for cause in explain(view)["causes"]}
+    assert f"fakebus groups '{name}' --reset orders=" in remedies["offset_out_of_range"]
+    assert "--create 'a b'" in remedies["unknown_topic"]
+    alone = replace(view, members=[], partitions=[progress(member=None)], missing_topics=[])
+    [cause] = explain(alone)["causes"]
+    assert cause["remedy"].endswith(f"fakebus groups '{name}'")
+
+
 @pytest.mark.parametrize("verb", ["left", "expelled"])
 @pytest.mark.parametrize("reason", ["it left", "it left: poll timeout has expired"])
 def test_who_does_not_poll_is_told_to(verb: str, reason: str) -> None:
