@@ -147,3 +147,28 @@ def test_records_are_filtered_by_their_writer_and_tell_who_it_was(page: Page, sh
     expect(page.locator("#origin")).to_contain_text("live by")
     expect(page.locator("#groups")).to_contain_text("billing")
     assert_fits(page)
+
+
+STOPPED = """() => new Promise((tell) => {
+    const form = document.querySelector('form.panel');
+    form.querySelector('button.main').click();
+    const runs = form.innerText;
+    setTimeout(() => {  // when the browser has asked
+        [...form.querySelectorAll('button')].at(-1).click();
+        tell([runs, form.innerText]);
+    }, 1000);
+})"""
+"""Asks and stops; what is expected of a page waits until the page that was asked for has come."""
+
+
+def test_a_query_that_takes_long_can_be_stopped(page: Page) -> None:
+    page.goto("/ui/sql")
+    query = page.get_by_label("Query", exact=True)
+    query.fill("select sum(a.range * b.range) from range(1000000000) a, range(1000000000) b")
+    runs, stopped = page.evaluate(STOPPED)
+    assert "The query runs." in runs
+    assert "The query was stopped." in stopped
+    assert_fits(page)
+    query.fill("select 6 * 7 as answer")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator("#answer tbody")).to_have_text("42")

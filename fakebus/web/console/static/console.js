@@ -1,4 +1,4 @@
-// What every page has: times in the reader's zone, and forms that ask before they destroy.
+// What every page has: times in the reader's zone, and forms that take long and can be stopped.
 
 const ZONE = 'fakebus-zone';
 
@@ -39,4 +39,32 @@ for (const block of document.querySelectorAll('[data-copy]')) {
     button.textContent = 'Copied';
   });
   block.tagName === 'PRE' ? block.before(button) : block.after(' ', button);
+}
+
+// What takes long can be stopped: it ends on the bus when the browser waits for it no more.
+for (const form of document.querySelectorAll('form[data-stoppable]')) {
+  const what = form.dataset.stoppable;
+  const status = document.createElement('span');
+  const bar = document.createElement('progress');
+  const button = document.createElement('button');
+  status.setAttribute('role', 'status');
+  bar.setAttribute('aria-label', `The ${what}`);
+  button.type = 'button';
+  button.textContent = 'Stop';
+  form.append(' ', status, ' ');
+  const end = (text) => {
+    bar.remove();
+    button.remove();
+    status.textContent = text;
+  };
+  button.addEventListener('click', () => {
+    window.stop();
+    end(`The ${what} was stopped.`);
+    form.querySelector('button.main').focus();
+  });
+  form.addEventListener('submit', () => {
+    status.textContent = `The ${what} runs. `;
+    form.append(bar, ' ', button);
+  });
+  window.addEventListener('pageshow', () => end(''));
 }
