@@ -221,6 +221,12 @@ class SharePartition:
         """How many records in flight the group is done with."""
         return self.end_offset - self.start_offset - self.unfinished
 
+    def is_done(self, offset: int) -> bool:
+        """Whether nobody of the group gets a record any more."""
+        return offset < self.start_offset or any(
+            run.state.is_final for run in self._between(offset, offset)
+        )
+
     @property
     def next_due_s(self) -> float | None:
         """When the next lock times out, ``None`` if there is none."""

@@ -94,23 +94,26 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
         missing_topics=broker.activity.missing_topics(),
         faults=tuple(_faults(broker, name, described, partitions)),
         search=search,
-        given_up=await _given_up(lineage, name),
+        given_up=await _given_up(broker, lineage, name),
         **_sharing(broker, described),
     )
 
 
-async def _given_up(lineage: Lineage, name: str) -> list[InFlight]:
+async def _given_up(broker: Broker, lineage: Lineage, name: str) -> list[InFlight]:
     """Return what a share group has given up since it accepted a record of the partition last."""
     verbs = "given up", "acknowledged"
+    partitions = broker.shares.in_flight(name)
     found, is_over = list[InFlight](), set[TopicPartition]()
     for note in await lineage.store.notes_of_group(name, verbs, _MOST_NOTES):
         place = TopicPartition(note.topic, note.partition)
         if note.verb != "given up":
             if not note.detail:
                 is_over.add(place)
-        elif place not in is_over:
-            count = int(note.detail.split()[1])
-            found.append(InFlight(place, note.first, note.last, count))
+        elif place not in is_over and place in partitions:
+            # A group that was set back since gets them anew.
+            if partitions[place].is_done(note.first):
+                count = int(note.detail.split()[1])
+                found.append(InFlight(place, note.first, note.last, count))
     return found[::-1]
 
 

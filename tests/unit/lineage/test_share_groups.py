@@ -10,6 +10,7 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.broker.broker import Broker
 from fakebus.lineage.why.broker_view import explain_group
+from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.kafka.handlers.test_share_fetch import ACCEPT, RELEASE, ShareConsumer, produce
 from tests.unit.lineage.test_flow import settings
@@ -87,6 +88,11 @@ async def test_records_whose_locks_time_out_too_often_are_told(
         await consumer.heartbeat()
     [cause] = [each for each in await causes(bus) if each["code"] == "poison_record"]
     assert "t[0]@0 and 2 more records" in cause["text"]
+    await consumer.heartbeat(-1)
+    await bus.broker.shares.offsets.alter("g", {TopicPartition("t", 0): 1})
+    assert [each["code"] for each in await causes(bus)] == ["poison_record", "no_member"]
+    await bus.broker.shares.offsets.alter("g", {TopicPartition("t", 0): 0})
+    assert [each["code"] for each in await causes(bus)] == ["no_member"]
 
 
 async def test_a_group_that_begins_at_the_end_is_told_what_it_does_not_get(
