@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,10 @@ from uuid import UUID
 import pytest
 import redis
 
+from fakebus.errors import StorageError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from tests.wire.failing_bus import FailingBus, differences, failing_bus, seen_again
+from tests.wire.failing_bus import FAILURE, FailingBus, differences, failing_bus, seen_again
 
 FIRST = "(the id of the stream's first entry)"
 CONCURRENT_TRANSACTIONS = 51
@@ -817,3 +819,32 @@ def test_other_doors_are_open_where_the_disk_is_not_full(filled: Path, tmp_path:
         path.write_bytes(filled.read_bytes())
         with failing_bus(path) as bus:
             assert not refused(answer := prepare(bus)()), (name, answer)
+
+
+OF_SEVERAL = (
+    *("let a share group begin anew", "begin a transaction", "register", "XADD to a new stream"),
+    *("XGROUP CREATE MKSTREAM", "XADD and trim", "XREADGROUP", "delete records", "delete topic"),
+)
+"""Writes that are committed one after the other, or were. What a snapshot has not taken back yet is
+another matter: the next start does."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_where_one_of_several_writes_fails_memory_is_what_a_restart_finds(
+    bus: FailingBus, tmp_path: Path, fails_at: int
+) -> None:
+    writes: Any = bus.bus.broker._storage.writes
+    for name in OF_SEVERAL:
+        write = WRITES[name](bus)
+        failures = iter([None] * (fails_at - 1) + [StorageError(FAILURE)])
+        writes.refusal = partial(next, failures, None)
+        write()
+        writes.refusal = None
+    seen = bus.seen()
+    stored = seen_again(bus.copied(tmp_path / "after.db"), tmp_path / "again.db")
+    # Topics that were put back are told behind the others.
+    for each in (seen, stored):
+        each["configs"].sort()
+        each["resources"]["config_resources"].sort(key=str)
+    assert list(differences(seen, stored)) == []
