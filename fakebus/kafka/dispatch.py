@@ -31,8 +31,10 @@ from fakebus.types import Buffer
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
     from fakebus.broker.nodes import Node
+    from fakebus.kafka.known_produce import KnownProduce
 
-_IN_TURNS = frozenset((int(ApiKey.PRODUCE), int(ApiKey.FETCH)))
+_PRODUCE = int(ApiKey.PRODUCE)
+_IN_TURNS = frozenset((_PRODUCE, int(ApiKey.FETCH)))
 """Those that see to it themselves: producers need their order, and fetches may be abandoned."""
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 """How long a request may be that brings no records, subscriptions or assignments. As many of the
@@ -65,6 +67,8 @@ class Dispatcher:
         self._handlers: dict[int, Handler] = {}
         """Those that were asked for, by the keys of their APIs."""
         self._advertised = advertised
+        self._known: KnownProduce | None = None
+        """Beginnings of Produce requests, from the first one on."""
 
     def begin(
         self, client: ClientConnection, frame: memoryview
@@ -84,6 +88,15 @@ class Dispatcher:
         """
         if client.sasl is not None and client.sasl.expects_raw_token:
             return self._take_raw_token(client, client.sasl, frame), None
+        if frame[1] == _PRODUCE and self._known is not None:
+            begun = self._begin_known(self._known, client, frame)
+            if begun is not None:
+                return begun
+        return self._begin(client, frame)
+
+    def _begin(
+        self, client: ClientConnection, frame: memoryview
+    ) -> tuple[RequestContext, HandlerResult]:
         header, offset = codec.decode_request_header(frame)
         api_key, version, correlation_id, client_id = header
         if client.sasl is not None:
@@ -128,9 +141,49 @@ class Dispatcher:
             function = self._affected(function, client)
         else:
             context.is_plain = self._single and self._security.authorizer is None
+            if api_key == _PRODUCE:
+                self._learn(frame, request, context)
         if len(frame) > LARGE_REQUEST_BYTES and api_key not in _IN_TURNS:
             return context, _in_its_own_turn(function, request, context)
         return context, function(request, context)
+
+    def _learn(self, frame: memoryview, request: Any, context: RequestContext) -> None:
+        if self._known is not None and context.is_plain:
+            self._known.learn(frame, request, context)
+
+    def _begin_known(
+        self, known: KnownProduce, client: ClientConnection, frame: memoryview
+    ) -> tuple[RequestContext, HandlerResult] | None:
+        """Begin a Produce whose beginning is known, unless somebody is to look at it closely."""
+        beginning = known.find(frame)
+        security = self._security
+        if (
+            beginning is None
+            or self._faults.active
+            or security.limiting is not None
+            or security.authorizer is not None
+            or client.sasl is not None
+        ):
+            return None
+        version, client_id = frame[3], beginning.client_id
+        context = RequestContext(
+            self._broker,
+            self._node_id,
+            client,
+            _PRODUCE,
+            version,
+            int.from_bytes(frame[4:8], "big", signed=True),
+            client_id,
+            client.origins.get(client_id) or client.origin(client_id),
+            self._advertised,
+            len(frame),
+            response_version=version,
+        )
+        answer = known.append(beginning, frame, context)
+        if answer is None:
+            return None
+        self._requests[_PRODUCE] += 1
+        return context, answer
 
     def _handler(self, api_key: int) -> Handler | None:
         """Load what answers an API; ``None`` when there is no such API."""
@@ -145,6 +198,10 @@ class Dispatcher:
             from fakebus.kafka.access import guarded
 
             handler = guarded(handler)
+        if api_key == _PRODUCE and self._single:
+            from fakebus.kafka.known_produce import KnownProduce
+
+            self._known = KnownProduce(self._broker)
         self._handlers[api_key] = handler
         return handler
 

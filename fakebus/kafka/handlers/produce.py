@@ -67,13 +67,14 @@ _FIRST_WITH_ABORTABLE = 11
 _FIRST_THAT_ADDS = 12
 _FIRST_WITH_TOPIC_IDS = 13
 _MANY_PARTITIONS = 500
-_MANY_BYTES = 4 * 1024 * 1024
+MANY_BYTES = 4 * 1024 * 1024
 """Clients send no more than a megabyte or so at once, unless they are told to."""
 _ALL = -1
 """acks: all replicas that are in sync."""
-_OFFSETS = Struct(">qqq")
+OFFSETS = Struct(">qqq")
+"""What is different in each answer: the numbers of :data:`_NUMBERS`."""
 _NUMBERS = "base_offset", "log_append_time_ms", "log_start_offset"
-_PLACEHOLDER = b"\xfe" * _OFFSETS.size
+_PLACEHOLDER = b"\xfe" * OFFSETS.size
 """Bytes that are in no name."""
 
 
@@ -105,7 +106,7 @@ class _Answer(PendingResponse):
         self._transaction = (
             None
             if request.transactional_id is None
-            else _transaction(request.transactional_id, context)
+            else transaction_of(request.transactional_id, context)
         )
         self._is_plain = context.is_plain and context.api_version >= _FIRST_WITH_LOG_START
         self._refusal: BrokerError | None = None
@@ -210,7 +211,7 @@ class _Answer(PendingResponse):
             context.api_version, topic.name, topic.topic_id, partition.index
         )
         number = context.correlation_id.to_bytes(4, "big", signed=True)
-        offsets = _OFFSETS.pack(
+        offsets = OFFSETS.pack(
             partition.base_offset, partition.log_append_time_ms, partition.log_start_offset
         )
         return b"".join((length, number, before, offsets, behind))
@@ -235,7 +236,7 @@ def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerR
     """Append the request's batches now; answer when they are committed."""
     answer = _Answer(request, context)
     if context.frame_bytes > LARGE_REQUEST_BYTES and (
-        context.frame_bytes > _MANY_BYTES or _names_many(request)
+        context.frame_bytes > MANY_BYTES or _names_many(request)
     ):
         return _in_turns(request, answer, context)
     for topic in request.topic_data:
@@ -258,13 +259,25 @@ def around_offsets(
         What comes before the correlation id, what between it and the base offset, and what
         behind the log start offset.
     """
-    numbers = dict(zip(_NUMBERS, _OFFSETS.unpack(_PLACEHOLDER), strict=True))
+    numbers = dict(zip(_NUMBERS, OFFSETS.unpack(_PLACEHOLDER), strict=True))
     answered = PartitionProduceResponse(index=partition, **numbers)
     topics = [TopicProduceResponse(name=topic, topic_id=topic_id, partition_responses=[answered])]
     response = ProduceResponse(responses=topics)
     frame = b"".join(codec.response_frame(ApiKey.PRODUCE, version, 0, response))
     before, _, behind = frame.partition(_PLACEHOLDER)
     return before[:4], before[8:], behind
+
+
+def refusal_of(
+    context: RequestContext, topic: str, topic_id: UUID, partition: int, error: BrokerError
+) -> ProduceResponse:
+    """Return the answer about the only batch of a request, which is not stored."""
+    response = PartitionProduceResponse(index=partition)
+    _fill_failure(response, error)
+    topics = [TopicProduceResponse(name=topic, topic_id=topic_id, partition_responses=[response])]
+    known = context.broker.topics.get(topic)
+    leaders = name_leaders(context, [(known, partition, response)])
+    return ProduceResponse(responses=topics, node_endpoints=leaders)
 
 
 def _names_many(request: ProduceRequest) -> bool:
@@ -339,7 +352,8 @@ def _append(
     )
 
 
-def _transaction(transactional_id: str, context: RequestContext) -> TransactionalWrite:
+def transaction_of(transactional_id: str, context: RequestContext) -> TransactionalWrite:
+    """Return what a request says of the transaction that its batches belong to."""
     abortable = context.api_version >= _FIRST_WITH_ABORTABLE
     return TransactionalWrite(
         transactional_id,
