@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -36,6 +36,7 @@ from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.seeding.bus_seed import BusSeed
+    from fakebus.fixture_files.seeding.seeder import Progress
     from fakebus.kafka.listener import Listener
     from fakebus.lineage.flow import Flows
     from fakebus.lineage.header_rules import IdentityRule
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["BusThread", "FakeBus"]
 
 logger = logging.getLogger("fakebus")
-
-Progress = Callable[[int, int], None]
 
 
 class FakeBus:

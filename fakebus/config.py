@@ -16,6 +16,7 @@ from fakebus.addresses import Address, http_url, parse_address, parse_kafka_addr
 from fakebus.assignments import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.input_files import read_at_most
+from fakebus.types import COMPATIBILITY_LEVELS
 from fakebus.wording import json_mistake
 
 DEFAULT_KAFKA_PORT = 9092
@@ -27,16 +28,6 @@ DEFAULT_SECURE = Path("fakebus-secure")
 DEFAULT_FIXTURES = Path("fixtures")
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
 _MOST_BYTES = 10 * 1024 * 1024
-COMPATIBILITY_LEVELS = (
-    "NONE",
-    "BACKWARD",
-    "BACKWARD_TRANSITIVE",
-    "FORWARD",
-    "FORWARD_TRANSITIVE",
-    "FULL",
-    "FULL_TRANSITIVE",
-)
-"""The registry's levels, as Confluent names them."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 AUTO = "auto"

@@ -25,15 +25,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
-def shortened(text: str, most: int = MOST_LETTERS) -> str:
+def shortened(text: str) -> str:
     """Return a text with its middle left out if it is longer than a message may be.
 
     What is wrong is said at one end of a message, and how to mend it at the other; between them may
     stand a value of any length.
     """
-    if len(text) <= most:
+    if len(text) <= MOST_LETTERS:
         return text
-    kept = most // 2
+    kept = MOST_LETTERS // 2
     return f"{text[:kept]} … {len(text) - 2 * kept} letters left out … {text[-kept:]}"
 
 

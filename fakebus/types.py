@@ -12,6 +12,17 @@ Buffer = bytes | bytearray | memoryview
 ZERO_UUID = UUID(int=0)
 """The topic id that stands for "none" on the wire."""
 
+COMPATIBILITY_LEVELS = (
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+)
+"""Levels of a schema registry, as Confluent names them."""
+
 
 class TopicPartition(NamedTuple):
     """One partition of a topic, by name."""

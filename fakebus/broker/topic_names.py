@@ -31,6 +31,11 @@ def topic_name_problem(name: str) -> str | None:
     return None
 
 
+def metric_name(name: str) -> str:
+    """Return what must be unique: Kafka's metrics write ``.`` as ``_``."""
+    return name.replace(".", "_")
+
+
 def is_internal(name: str) -> bool:
     """Return whether clients are told to leave a topic of that name alone."""
     return name in (CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE)

@@ -15,7 +15,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.partition_log import BeforeChange, PartitionLog
 from fakebus.broker.tail_cache import TailCache
-from fakebus.broker.topic_names import is_internal
+from fakebus.broker.topic_names import is_internal, metric_name
 from fakebus.storage.interface import LogState, Storage, TopicRow, Undo
 from fakebus.types import TopicIdPartition, TopicPartition
 from fakebus.wording import counted
@@ -114,7 +114,7 @@ class Topics:
 
         They cannot tell "." and "_" apart.
         """
-        topic = self._by_metric_name.get(_metric_name(name))
+        topic = self._by_metric_name.get(metric_name(name))
         return None if topic is None else topic.name
 
     def __iter__(self) -> Iterator[Topic]:
@@ -165,7 +165,7 @@ class Topics:
     def _add(self, topic: Topic) -> None:
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
-        self._by_metric_name[_metric_name(topic.name)] = topic
+        self._by_metric_name[metric_name(topic.name)] = topic
         self.logs.update((log.topic_partition, log) for log in topic.partitions)
 
     def save(self, topic: Topic, undo: Undo) -> asyncio.Future[None]:
@@ -239,8 +239,8 @@ class Topics:
         del self._by_id[topic.topic_id]
         del self._by_name[topic.name]
         # Of two that collide, which internal topics and old files may bring, the later one counts.
-        if self._by_metric_name[_metric_name(topic.name)] is topic:
-            del self._by_metric_name[_metric_name(topic.name)]
+        if self._by_metric_name[metric_name(topic.name)] is topic:
+            del self._by_metric_name[metric_name(topic.name)]
         self._forget(topic.partitions)
 
     def _forget(self, logs: Sequence[PartitionLog]) -> None:
@@ -342,7 +342,3 @@ class Topics:
         topic.config = self._shared_config(configs)
         for log in topic.partitions:
             log.config = topic.config
-
-
-def _metric_name(name: str) -> str:
-    return name.replace(".", "_")

@@ -36,6 +36,8 @@ VERBS: Mapping[str, str] = {
     "fetches": "fetches a partition for the first time, from an offset on; not kept",
 }
 """What can be noted, and what it says of the client."""
+WRITTEN = ("produced", "seeded", "replayed")
+"""How records come into a log."""
 NOT_KEPT = ("connects", "fetches")
 TRANSACTION_ENDS = ("transaction committed", "transaction aborted")
 FREQUENT = ("produced", "fetched", "committed", "transaction committed", "acknowledged")

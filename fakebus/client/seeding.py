@@ -9,7 +9,7 @@ a client cannot write records and that note in one step as a bus can.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,14 +43,13 @@ from fakebus.fixture_files.model import (
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import Ledger
+from fakebus.fixture_files.seeding.seeder import Progress
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.real_time import now_ms
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
 _PART = 10_000
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fakebus.escaping import printable
+from fakebus.lineage.place import Place
 from fakebus.schemas.payloads import Payload, SchemaSource, decode
 from fakebus.types import TopicPartition
 
@@ -38,7 +39,12 @@ class Event:
     @property
     def name(self) -> str:
         """The record's name: ``topic[partition]@offset``."""
-        return f"{self.topic}[{self.partition}]@{self.offset}"
+        return str(self.place)
+
+    @property
+    def place(self) -> Place:
+        """Where the record is."""
+        return Place(self.topic, self.partition, self.offset)
 
     @property
     def payload(self) -> Payload[Any]:

@@ -38,7 +38,7 @@ def flows_among(events: Iterable[Event], rules: Sequence[IdentityRule] = ()) -> 
     flows = HeaderFlows(IdentityReader(rules))
     for event in sorted(events, key=lambda event: (event.timestamp_ms, event.offset)):
         record = Record(event.offset, event.timestamp_ms, event.key, event.value, event.headers)
-        flows.add(_place(event), record)
+        flows.add(event.place, record)
     return flows
 
 
@@ -81,7 +81,7 @@ async def flow_by_headers(
     request = ReadRequest(topics=topics, newest_first=True, start=start, until=until, limit=_PAGE)
     end_s, left = monotonic() + _READ_S, 0
     async for page in search(cluster, request):
-        found |= {_place(event): event for event in page.events}
+        found |= {event.place: event for event in page.events}
         left = page.left
         if len(found) >= _MOST_READ or monotonic() > end_s:
             break
@@ -99,10 +99,6 @@ async def flow_by_headers(
     if len(places) > MOST_FOUND:
         flow["left_out"].append(f"the flows of {len(places) - MOST_FOUND} more records found")
     return flow
-
-
-def _place(event: Event) -> Place:
-    return Place(event.topic, event.partition, event.offset)
 
 
 def _says(event: Event, needle: bytes) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fakebus.broker.topic_names import metric_name
 from fakebus.fixture_files.model import (
     FixtureGroup,
     FixtureSchema,
@@ -23,7 +24,6 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.problems import FixtureProblem, Position, quoted
 from fakebus.fixture_files.structure.schema_set import SchemaIdTable
-from fakebus.fixture_files.structure.topic_rules import metric_name
 from fakebus.lineage.services import ServiceRule
 
 _HINT = "say the same in both, or leave it to one of them"

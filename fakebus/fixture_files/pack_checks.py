@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fakebus.fixture_files.model import FixtureSchema, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import quoted
 from fakebus.fixture_files.structure.models import MAX_PARTITIONS
-from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
+from fakebus.fixture_files.structure.topic_rules import config_problem, name_problem
 from fakebus.fixture_files.times import LATEST_MS
 from fakebus.schemas.languages import SCHEMA_TYPES
 from fakebus.wording import counted
@@ -28,7 +28,7 @@ def check_topic(topic: FixtureTopic) -> None:
     if not 1 <= topic.partitions <= MAX_PARTITIONS:
         raise ValueError(f"a topic has {counted(topic.partitions, 'partition')}")
     problems = (config_problem(name, text) for name, text in topic.config.items())
-    for problem in (topic_name_problem(topic.name), *problems):
+    for problem in (name_problem(topic.name), *problems):
         if problem is not None:
             raise ValueError(problem[0])
 

@@ -29,6 +29,7 @@ from fakebus.fixture_files.pack_checks import check_events, check_schema, check_
 from fakebus.fixture_files.plain_data import built
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.fixture_files.sources import read_bounded
+from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
@@ -57,8 +58,6 @@ _OTHER_SHAPE = (
     FakebusError,
 )
 """What comes of reading content that has not the shape of a pack's."""
-
-SchemaIds = Mapping[tuple[str, int], int]
 
 
 class Loads(NamedTuple):

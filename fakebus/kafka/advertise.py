@@ -52,13 +52,7 @@ class AutoAddress(NamedTuple):
         return connection.local_host.removeprefix("::ffff:"), connection.local_port
 
 
-def auto_address(*, in_container: bool | None = None) -> AutoAddress:
-    """Return ``auto`` for this machine.
-
-    Args:
-        in_container: whether the gateway stands for published ports; found out when left
-            out, by the files that container engines leave in the root directory.
-    """
-    if in_container is None:
-        in_container = any(Path(p).exists() for p in ("/.dockerenv", "/run/.containerenv"))
+def auto_address() -> AutoAddress:
+    """Return ``auto`` for this machine: in a container the gateway stands for published ports."""
+    in_container = any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
     return AutoAddress(default_gateway() if in_container else None)

@@ -16,6 +16,7 @@ from functools import partial
 from itertools import starmap
 
 from fakebus.broker.activity import READ_UNCOMMITTED
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.candidates import Candidates, SentRange
 from fakebus.lineage.findings import Findings
 from fakebus.lineage.hands import Hands
@@ -25,7 +26,7 @@ from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Lin
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Likeness, Ranking
 from fakebus.lineage.records import Records
-from fakebus.lineage.same_keys import MOST_SAME, WRITTEN, SameKeys
+from fakebus.lineage.same_keys import MOST_SAME, SameKeys
 from fakebus.lineage.transactions import Transactions
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 

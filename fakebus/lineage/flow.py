@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.turns import Rounds, SharedWork, in_turns
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.flow_json import told_record
 from fakebus.lineage.flow_walk import answer, is_seen
@@ -21,7 +22,6 @@ from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.links import HINTED, Link
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords
-from fakebus.lineage.same_keys import WRITTEN
 from fakebus.wording import nearest
 
 MOST_FOUND = 50

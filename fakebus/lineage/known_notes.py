@@ -15,8 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.known import FORMER
-from fakebus.lineage.same_keys import WRITTEN
 from fakebus.storage.lineage_interface import IdentityRow, LineageStore, NoteRow
 
 _WINDOW = 256

@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakSet
 
 from fakebus.broker.activity import Activity, in_transaction
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.clients import Client, Clients, Run, make_room
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
@@ -26,7 +27,7 @@ MERGE_MS = 1000
 _LATE_MS = 1000
 """How long after its last commit a process that has nothing else in its hands still produces what
 that was about; who does so again and again commits first."""
-_MERGED = ("produced", "seeded", "replayed", "fetched")
+_MERGED = (*WRITTEN, "fetched")
 _MOST_READERS = 100
 IS_WHERE_A_READER_BEGINS = ": begins at the "
 """Part of the detail of what is passed when a reader begins, which commits nothing."""

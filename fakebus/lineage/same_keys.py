@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from operator import itemgetter
 
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.known import Known
 from fakebus.lineage.place import Place
 from fakebus.lineage.records import Records
 from fakebus.storage.lineage_interface import NoteRow
 
-WRITTEN = ("produced", "seeded", "replayed")
 MOST_SAME = 100
 """Records with the key of another one that are told, the nearest in time."""
 _CHUNK = 256

@@ -58,14 +58,13 @@ class UnpackedBatch:
 
     Args:
         batch: exactly one batch.
-        max_bytes: refuse records that unpack to more than this.
 
     Raises:
         RecordError: the batch cannot be read.
     """
 
-    def __init__(self, batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self.header, self._data = unpack(batch, max_bytes)
+    def __init__(self, batch: Buffer) -> None:
+        self.header, self._data = unpack(batch, DEFAULT_MAX_BYTES)
         self.records: list[KeyedRecord] = []
         try:
             for start, end in frames(self.header, self._data):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 from fakebus.registry.errors import invalid_level, invalid_schema
-from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaError
+from fakebus.types import COMPATIBILITY_LEVELS
 
 _MAX_QUOTED = 10 * 1024
 _TRANSITIVE = "_TRANSITIVE"
@@ -27,7 +27,7 @@ def checked_level(value: object) -> str:
     Raises:
         RegistryError: 42203.
     """
-    if isinstance(value, str) and value.upper() in LEVELS:
+    if isinstance(value, str) and value.upper() in COMPATIBILITY_LEVELS:
         return value.upper()
     raise invalid_level(
         "Invalid compatibility level. Valid values are none, backward, forward, full, "
@@ -46,7 +46,7 @@ def messages(
     """Return why a schema does not fit; empty if it does.
 
     Args:
-        level: one of :data:`~fakebus.registry.model.LEVELS`.
+        level: one of :data:`~fakebus.types.COMPATIBILITY_LEVELS`.
         schema: the new one.
         earlier: what it is compared with, the latest first; the first misfit counts.
         validate_fields: the setting of that name, which is told with a misfit.

@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LEVELS = (
-    "NONE",
-    "BACKWARD",
-    "BACKWARD_TRANSITIVE",
-    "FORWARD",
-    "FORWARD_TRANSITIVE",
-    "FULL",
-    "FULL_TRANSITIVE",
-)
-"""The compatibility levels."""
-
 READWRITE = "READWRITE"
 READ_ONLY_MODES = ("READONLY", "READONLY_OVERRIDE")
 IMPORT = "IMPORT"

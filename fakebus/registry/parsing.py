@@ -40,14 +40,9 @@ _Key = tuple[str, str, tuple[ResolvedReference, ...], Checks]
 
 
 class SchemaParser:
-    """Parses, and remembers what was used last.
+    """Parser of schemas, which remembers what was used last."""
 
-    Args:
-        max_bytes: the longest text that is looked at.
-    """
-
-    def __init__(self, *, max_bytes: int = MAX_SCHEMA_BYTES) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self) -> None:
         self._cache: OrderedDict[_Key, ParsedSchema] = OrderedDict()
         self._cached_characters = 0
         self._workers = Workers()
@@ -96,11 +91,11 @@ class SchemaParser:
             raise invalid_schema(f"Invalid schema type {schema_type}")
         try:
             # Characters are never more than bytes, so that the first look is quick.
-            too_large = len(text) > self._max_bytes or len(text.encode()) > self._max_bytes
+            too_large = len(text) > MAX_SCHEMA_BYTES or len(text.encode()) > MAX_SCHEMA_BYTES
         except UnicodeEncodeError as error:
             raise _invalid(schema_type, f"it holds half a character: {error}") from error
         if too_large:
-            raise schema_too_large(len(text), self._max_bytes)
+            raise schema_too_large(len(text), MAX_SCHEMA_BYTES)
 
     async def run(self, work: Callable[[], Result], schema_type: str, size: int) -> Result:
         """Return the result of work that needs nothing but time.

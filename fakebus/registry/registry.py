@@ -32,7 +32,7 @@ from fakebus.registry.errors import (
 )
 from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
-from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser, name_of
+from fakebus.registry.parsing import SchemaParser, name_of
 from fakebus.registry.reading import LATEST, RegistryReader, everywhere, version_number
 from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import ORIGIN, SchemaLog
@@ -50,7 +50,6 @@ class Registry(RegistryReader):
         default_compatibility: the level where none is configured.
         strict: refuse what only the newest Confluent registries refuse, unless a config says
             something else with ``validateNewSchemas``.
-        max_schema_bytes: the longest schema text.
 
     Raises:
         RegistryError: 42203, there is no such level.
@@ -62,13 +61,12 @@ class Registry(RegistryReader):
         *,
         default_compatibility: str = "BACKWARD",
         strict: bool = False,
-        max_schema_bytes: int = MAX_SCHEMA_BYTES,
     ) -> None:
         super().__init__(SchemaLog(broker), default_compatibility)
         self.activity = broker.activity
         """Where it is noted who has registered what."""
         self._strict = strict
-        self._parser = SchemaParser(max_bytes=max_schema_bytes)
+        self._parser = SchemaParser()
         self._change = asyncio.Lock()
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
         """By subject: its registrations are made one after the other."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, relative
 from fakebus.registry.identity import Identity, identity_of
 from fakebus.registry.log_records import LogKey, read_value, schema_of
-from fakebus.registry.model import LEVELS, MODES, RegisteredSchema
+from fakebus.registry.model import MODES, RegisteredSchema
+from fakebus.types import COMPATIBILITY_LEVELS
 
 SubjectVersion = tuple[str, int]
 _ContextId = tuple[str, int]
@@ -169,7 +170,10 @@ class State:
                 for name, found in read_value(value).items()
                 if found is not None and name != "subject"
             }
-            if config.get("compatibilityLevel", LEVELS[0]) not in LEVELS:
+            if (
+                config.get("compatibilityLevel", COMPATIBILITY_LEVELS[0])
+                not in COMPATIBILITY_LEVELS
+            ):
                 raise ValueError("there is no such compatibility level")
             self.configs[subject] = config
 

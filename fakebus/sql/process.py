@@ -121,8 +121,7 @@ class RemoteEngine:
     All but :meth:`cancel` is for one thread at a time.
     """
 
-    def __init__(self, process: EngineProcess = PROCESS) -> None:
-        self._process = process
+    def __init__(self) -> None:
         self._lines: list[TopicLines] = []
         self._is_over = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -143,7 +142,7 @@ class RemoteEngine:
             raise MissingExtraError("SQL", "sql")
         self._folder = tempfile.TemporaryDirectory(prefix="fakebus-sql-")
         try:
-            self._process.ask({"do": "open", "folder": str(self.folder)})
+            PROCESS.ask({"do": "open", "folder": str(self.folder)})
         except _GoneError:
             # It has died since the last query, and that is seen only now.
             self._ask("open", folder=str(self.folder))
@@ -156,14 +155,14 @@ class RemoteEngine:
             return
         try:
             if self._is_over or self._ask("close"):
-                self._process.stop()
+                PROCESS.stop()
         finally:
             self._folder.cleanup()
 
     def cancel(self) -> None:
         """Let what is being carried out and all that follows end with an error; from any thread."""
         self._is_over = True
-        self._process.kill()
+        PROCESS.kill()
 
     def tables(self, text: str) -> list[TableName]:
         """Return the topics that a query reads."""
@@ -204,7 +203,7 @@ class RemoteEngine:
         if self._is_over:
             raise SqlError("the query was cancelled")
         try:
-            return self._process.ask({"do": what, **question})
+            return PROCESS.ask({"do": what, **question})
         except _GoneError:
             # Another process knows nothing of the query.
             self._is_over = True

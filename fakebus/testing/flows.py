@@ -122,7 +122,7 @@ async def assert_no_unhandled(
 async def _unhandled(test: View, events: Sequence[Event], groups: set[str]) -> AsyncIterator[str]:
     flows = test.cluster.flows()
     for at in range(0, len(events), _AT_ONCE):
-        places = [_place(event) for event in events[at : at + _AT_ONCE]]
+        places = [event.place for event in events[at : at + _AT_ONCE]]
         for record in (await flows.of_records("", places, 0))["records"]:
             for state in record["groups"]:
                 group = state["group"]
@@ -131,10 +131,6 @@ async def _unhandled(test: View, events: Sequence[Event], groups: set[str]) -> A
                 if state["state"] not in _DONE and (group in groups or flows.has_members(group)):
                     what = f"{group}: {state['state']}, {state['reason']}"
                     yield f"  {record['record']}  {what}"
-
-
-def _place(event: Event) -> Place:
-    return Place(event.topic, event.partition, event.offset)
 
 
 class Effects:

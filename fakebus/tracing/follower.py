@@ -19,6 +19,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.turns import Pace
+from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.clients import Client, Run
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import Place
@@ -51,7 +52,6 @@ _PEERS_S = 5.0
 _QUIET_S = 15.0
 _LAST_S = 0.3
 """How long it is looked at what clients did last when the bus ends."""
-_WRITTEN = ("produced", "seeded", "replayed")
 _BEFORE = "produced", 0, LIBRARY
 """What was done before the bus began to look."""
 
@@ -163,7 +163,7 @@ class Tracing:
         for activity in found:
             if activity.topic.startswith("_"):
                 continue
-            if activity.verb in _WRITTEN or activity.verb == "fetched":
+            if activity.verb in WRITTEN or activity.verb == "fetched":
                 take = self._poll if activity.verb == "fetched" else self._send
                 for part in _parts(activity):
                     count = part.last_offset - part.offset + 1

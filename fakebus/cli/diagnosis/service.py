@@ -24,37 +24,33 @@ class Service(Enum):
     UNKNOWN = "something unknown"
 
 
-def identify(address: Address, timeout: float = PROBE_TIMEOUT_S) -> Service:
+def identify(address: Address) -> Service:
     """Return what speaks on an address that accepts connections.
 
     It is asked as a Kafka client, then as a browser, then as a TLS client, each on a
     connection of its own; the first answer that makes sense decides.
-
-    Args:
-        address: where to ask.
-        timeout: seconds to wait for each answer.
     """
     correlation_id = secrets.randbits(31)
     # ApiVersions version 0, the one request that every Kafka broker answers before any
     # login (KIP-35): size, API key, version, correlation id, no client id.
     request = struct.pack(">ihhih", 10, _API_VERSIONS, 0, correlation_id, -1)
-    answer = _ask(address, request, timeout)
+    answer = _ask(address, request)
     if answer[4:8] == struct.pack(">i", correlation_id):
         return Service.KAFKA
     if answer.startswith(b"HTTP/"):
         return Service.HTTP
     if answer.startswith(_TLS_ALERT_OR_HANDSHAKE):
         return Service.TLS
-    if _ask(address, b"GET / HTTP/1.0\r\n\r\n", timeout).startswith(b"HTTP/"):
+    if _ask(address, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/"):
         return Service.HTTP
-    return Service.TLS if _speaks_tls(address, timeout) else Service.UNKNOWN
+    return Service.TLS if _speaks_tls(address) else Service.UNKNOWN
 
 
-def _ask(address: Address, request: bytes, timeout: float) -> bytes:
+def _ask(address: Address, request: bytes) -> bytes:
     """Return the first bytes of the answer; none if there is no answer."""
     answer = b""
     try:
-        with socket.create_connection(address, timeout) as connection:
+        with socket.create_connection(address, PROBE_TIMEOUT_S) as connection:
             connection.sendall(request)
             while len(answer) < 8 and (more := connection.recv(8 - len(answer))):
                 answer += more
@@ -64,14 +60,14 @@ def _ask(address: Address, request: bytes, timeout: float) -> bytes:
     return answer
 
 
-def _speaks_tls(address: Address, timeout: float) -> bool:
+def _speaks_tls(address: Address) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Whose certificate it is does not matter for what is spoken, and nothing is sent.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
-            socket.create_connection(address, timeout) as connection,
+            socket.create_connection(address, PROBE_TIMEOUT_S) as connection,
             context.wrap_socket(connection, server_hostname=address.host),
         ):
             return True

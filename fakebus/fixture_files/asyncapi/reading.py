@@ -19,7 +19,7 @@ from fakebus.fixture_files.structure.event_models import Format, KeyFormat
 from fakebus.fixture_files.structure.kinds import SchemaFile
 from fakebus.fixture_files.structure.models import MAX_PARTITIONS, Topic
 from fakebus.fixture_files.structure.subject_models import Subject
-from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
+from fakebus.fixture_files.structure.topic_rules import config_problem, name_problem
 from fakebus.fixture_files.structure.yaml_tree import YamlScalar, json_value
 from fakebus.schemas.interface import SchemaDataError, SchemaError
 from fakebus.schemas.languages import language
@@ -196,7 +196,7 @@ class AsyncApiReader:
 
         try:
             topic = _PARAMETER.sub(value, text)
-            problem = topic_name_problem(topic)
+            problem = name_problem(topic)
             if problem is not None:
                 # Other protocols have slashes in their addresses.
                 hint = "give the channel its topic with  bindings: {kafka: {topic: NAME}}"

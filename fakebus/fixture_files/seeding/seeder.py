@@ -26,6 +26,7 @@ from fakebus.broker.appending import check_batch, check_records, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.tail import LogCursor
+from fakebus.broker.topic_names import metric_name
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
 from fakebus.fixture_files import LEDGER_TOPIC
@@ -46,7 +47,6 @@ from fakebus.fixture_files.model import (
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
-from fakebus.fixture_files.structure.topic_rules import metric_name
 from fakebus.lineage.seeded_lines import lines_detail
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord

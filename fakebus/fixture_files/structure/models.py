@@ -45,7 +45,7 @@ from fakebus.fixture_files.structure.kinds import (
 )
 from fakebus.fixture_files.structure.lineage_models import NO_LINEAGE, LineageModel, Service
 from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
-from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
+from fakebus.fixture_files.structure.topic_rules import config_problem, name_problem
 from fakebus.fixture_files.structure.uses import USES, Use
 from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
@@ -89,7 +89,7 @@ def _read_config(node: YamlMapping, what: str, reading: Reading) -> Any:
 
 
 def _topic_name(name: str) -> str:
-    problem = topic_name_problem(name)
+    problem = name_problem(name)
     if problem is not None:
         raise DataError(*problem)
     return name

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
+from fakebus.broker.topic_names import metric_name
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.structure.declarations import Model
 from fakebus.fixture_files.structure.lineage_models import Service
 from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
-from fakebus.fixture_files.structure.topic_rules import metric_name
 
 M = TypeVar("M", bound=Model)
 

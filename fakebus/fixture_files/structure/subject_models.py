@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fakebus.config import COMPATIBILITY_LEVELS
 from fakebus.fixture_files.problems import quoted
 from fakebus.fixture_files.structure.declarations import WRONG, Model, Reading, declared
 from fakebus.fixture_files.structure.event_models import TEXTS
@@ -21,6 +20,7 @@ from fakebus.fixture_files.structure.kinds import (
     text,
 )
 from fakebus.schemas.languages import LANGUAGES
+from fakebus.types import COMPATIBILITY_LEVELS
 
 MAX_SCHEMA_ID = 2**31 - 1
 _SCHEMA_TYPES = tuple(sorted(LANGUAGES))

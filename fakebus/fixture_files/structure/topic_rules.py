@@ -7,17 +7,12 @@ from fakebus.broker.configs.keys import TOPIC_KEYS
 from fakebus.fixture_files.problems import did_you_mean, quoted
 
 
-def topic_name_problem(name: str) -> tuple[str, str] | None:
+def name_problem(name: str) -> tuple[str, str] | None:
     """Return what is wrong with a topic's name and how to mend it, or ``None``."""
     if topic_names.is_internal(name) or name == topic_names.CLUSTER_METADATA:
         return f"the topic {quoted(name)} is internal to Kafka", "choose another name"
     problem = topic_names.topic_name_problem(name)
     return None if problem is None else (problem, "write a name such as dev-orders")
-
-
-def metric_name(name: str) -> str:
-    """Return what must be unique: Kafka's metrics write ``.`` as ``_``."""
-    return name.replace(".", "_")
 
 
 def config_problem(name: str, text: str) -> tuple[str, str] | None:

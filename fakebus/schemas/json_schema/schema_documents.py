@@ -28,6 +28,7 @@ from referencing.exceptions import Unresolvable
 from fakebus.schemas.interface import SchemaError
 from fakebus.schemas.json_schema.json_text import normalized
 from fakebus.schemas.json_schema.meta_schemas import META_SCHEMAS, schema_validator
+from fakebus.schemas.json_schema.own_references import REFERENCES
 from fakebus.schemas.json_schema.patterns import check_pattern
 
 Contents = Any
@@ -35,8 +36,6 @@ Contents = Any
 
 Resolver = Any
 """A :class:`referencing.Resolver`, whose own type is private to its package."""
-
-_REFERENCE_KEYWORDS = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,7 @@ def _check_references(root: Resource[Contents], resolver: Resolver) -> None:
             continue
         seen.add(id(contents))
         _check_patterns(contents)
-        for keyword in _REFERENCE_KEYWORDS:
+        for keyword in REFERENCES:
             if isinstance(target := contents.get(keyword), str):
                 found = _look_up(resolver, target)
                 specification = draft_of(found.contents).specification

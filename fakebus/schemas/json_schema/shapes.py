@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from fakebus.schemas.json_schema.own_references import REFERENCES
 from fakebus.schemas.json_schema.schema_documents import (
     Contents,
     Draft,
@@ -89,7 +90,6 @@ _NOT_IN_LEGACY_DRAFTS = {
     "unevaluatedProperties",
     "unevaluatedItems",
 }
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,7 @@ def _facets(contents: Mapping[str, Any], scope: Scope) -> list[Part]:
     if not is_legacy(scope.draft):
         facets += [
             _followed(contents[keyword], scope)
-            for keyword in _REFERENCES
+            for keyword in REFERENCES
             if isinstance(contents.get(keyword), str)
         ]
     facets += _typed_facets(contents, scope)

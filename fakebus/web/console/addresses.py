@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from fakebus.lineage.place import parse_place
+
 PREFIX = "/ui"
 
 
@@ -18,3 +20,9 @@ def page_url(*parts: object, **query: object) -> str:
     told = [(name, str(value)) for name, value in query.items() if value not in (None, "")]
     asked = urlencode(told, errors="surrogatepass")
     return PREFIX + path + ("?" + asked if asked else "")
+
+
+def record_url(text: str) -> str:
+    """Return the page of the record that a text names, as ``orders[0]@12``; empty for none."""
+    place = parse_place(text)
+    return "" if place is None else page_url("topics", *map(str, place))

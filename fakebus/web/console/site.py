@@ -217,3 +217,13 @@ def _static(parts: tuple[str, ...]) -> web.Response:
     return web.Response(
         body=found[0], content_type=_TYPES[suffix], charset="utf-8", headers=headers
     )
+
+
+def attachment(name: str, content_type: str = "application/octet-stream") -> dict[str, str]:
+    """Return the headers of a file with bytes of strangers, which no browser shows."""
+    return {
+        **HEADERS,
+        "Content-Type": content_type,
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    }

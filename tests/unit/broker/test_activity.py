@@ -86,6 +86,28 @@ async def test_batches_that_are_not_stored_part_those_before_and_behind(
     assert noting.activity.unsettled is under_way
 
 
+async def test_batches_between_which_others_lie_are_two_activities(
+    noting: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [AppendResult() for _ in range(2)]
+    monkeypatch.setattr(noting.partition_log(T0), "append", lambda *_: results.pop(0))
+    for offset, result in zip((0, 2), tuple(results), strict=True):
+        noting.produce(T0, batch(b"a"), origin=SHOP)
+        result.settle(LogAppendInfo(offset, offset, -1, 0))
+    assert noted(noting) == [("produced", 0, 0, ""), ("produced", 2, 2, "")]
+
+
+async def test_what_is_written_in_a_transaction_parts_from_what_is_not(noting: Broker) -> None:
+    results = [AppendResult() for _ in range(3)]
+    for offset, (result, part_of) in enumerate(zip(results, ("", "pay", "pay"), strict=True)):
+        noting.activity.waiting.append((NOW_MS, SHOP, T0, result, part_of))
+        result.settle(LogAppendInfo(offset, offset, -1, 0))
+    assert [(a.offset, a.last_offset, a.member) for a in noting.activity.take()] == [
+        (0, 0, ""),
+        (1, 2, "pay"),
+    ]
+
+
 async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
     noting: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,3 +58,32 @@ def test_what_is_written_beyond_what_was_owed_is_not_late() -> None:
         is_late = owing.write(1)
     assert is_late
     assert not owing.write(1)
+
+
+def test_what_is_written_in_pieces_after_one_commit_is_late_once() -> None:
+    owing = Owing()
+    owing.commit(TIMES * 2)
+    assert not any(owing.write(1) for _ in range(TIMES * 2))
+
+
+def test_a_commit_that_owes_nothing_begins_the_count_anew() -> None:
+    owing = Owing()
+    for _ in range(TIMES - 1):
+        owing.commit(1)
+        owing.write(1)
+    owing.write(2)
+    owing.commit(1)
+    owing.write(1)
+    owing.commit(5)
+    assert not owing.write(1)
+
+
+def test_what_was_passed_over_is_not_owed_at_the_next_commit() -> None:
+    owing = Owing()
+    for _ in range(TIMES):
+        owing.commit(10)
+        owing.write(1)
+        owing.commit(1)
+        is_late = owing.write(1)
+        assert not owing.write(1)
+    assert is_late

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from fakebus.fixture_files.structure.compatibility import misfits
 from fakebus.registry.compatibility import messages
-from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import STORED, ParsedSchema, SchemaError
 from fakebus.schemas.languages import language
+from fakebus.types import COMPATIBILITY_LEVELS
 from tests.unit.schemas import avro_pairs, protobuf_pairs
 from tests.unit.schemas.avro_strategies import schemas as avro_schemas
 
 LANGUAGES = ("AVRO", "JSON", "PROTOBUF")
-TRANSITIVE = [level for level in sorted(LEVELS) if level.endswith("_TRANSITIVE")]
+TRANSITIVE = [level for level in sorted(COMPATIBILITY_LEVELS) if level.endswith("_TRANSITIVE")]
 
 
 def _texts(schema_type: str) -> list[str]:
@@ -73,7 +73,7 @@ def test_full_is_backward_and_forward(schema_type: str) -> None:
 @pytest.mark.parametrize("schema_type", LANGUAGES)
 def test_every_schema_may_follow_itself_under_every_level(schema_type: str) -> None:
     for schema in corpus(schema_type):
-        for level in LEVELS:
+        for level in COMPATIBILITY_LEVELS:
             assert fits(level, schema, [schema, schema])
 
 
@@ -91,7 +91,7 @@ def test_what_fits_all_earlier_versions_fits_the_latest(
         assert fits(level, new, earlier) == all(each)
         assert fits(plain, new, earlier) == each[0]
     assert fits("NONE", new, earlier)
-    assert all(fits(level, new, []) for level in LEVELS)
+    assert all(fits(level, new, []) for level in COMPATIBILITY_LEVELS)
 
 
 @pytest.mark.parametrize("schema_type", LANGUAGES)
@@ -122,7 +122,7 @@ def test_no_level_minds_whether_a_schema_is_new_or_stored(
 ) -> None:
     new, stored = corpus(schema_type), stored_corpus(schema_type)
     one, *earlier = data.draw(st.lists(st.integers(0, len(new) - 1), min_size=2, max_size=4))
-    for level in LEVELS:
+    for level in COMPATIBILITY_LEVELS:
         as_new = fits(level, new[one], [new[at] for at in earlier])
         assert fits(level, new[one], [stored[at] for at in earlier]) == as_new
         assert fits(level, stored[one], [stored[at] for at in earlier]) == as_new
@@ -176,7 +176,7 @@ def test_a_default_that_fits_nothing_is_still_a_default_for_every_level(
     parse = language("AVRO").parse
     (bad_old, _), (bad_new, defaults) = _spoilt(old, spoil), _spoilt(new, spoil)
     stored = [parse(json.dumps(each), (), STORED) for each in (bad_old, bad_new)]
-    for level in LEVELS:
+    for level in COMPATIBILITY_LEVELS:
         assert fits(level, stored[1], [stored[1]])
         expected = fits(level, parse(json.dumps(new)), [parse(json.dumps(old))])
         assert fits(level, stored[1], [stored[0]]) == expected

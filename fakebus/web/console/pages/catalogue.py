@@ -12,8 +12,8 @@ from fakebus.catalogue.event_types import EventType
 from fakebus.catalogue.of_cluster import found_in_catalogue, smells_of_bus
 from fakebus.client.connection import NotFoundError
 from fakebus.nesting import laid_out_text
+from fakebus.web.console.addresses import record_url
 from fakebus.web.console.call import Call, Page
-from fakebus.web.console.places import record_url
 from fakebus.web.console.service_map import links_of, service_map
 from fakebus.wording import nearest
 

@@ -10,9 +10,9 @@ from fakebus.cluster.header_flows import flow_by_headers
 from fakebus.errors import ConfigError
 from fakebus.lineage.flow_text import FlowTree, written_ms
 from fakebus.lineage.place import FlowError
+from fakebus.web.console.addresses import record_url
 from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page
-from fakebus.web.console.places import record_url
 from fakebus.web.console.waterfall import waterfall
 from fakebus.web.errors import RequestError
 from fakebus.web.text_flows import flow_asked

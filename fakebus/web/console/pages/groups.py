@@ -13,13 +13,12 @@ from fakebus.errors import ConfigError
 from fakebus.lineage.why.explanation import CAUSES
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
-from fakebus.web.console.addresses import page_url
+from fakebus.web.console.addresses import page_url, record_url
 from fakebus.web.console.browse import explain, past
 from fakebus.web.console.call import Call, Page, Redirect, is_number
 from fakebus.web.console.group_work import shared_work, streams_work
 from fakebus.web.console.health import is_stuck
 from fakebus.web.console.past_progress import PastProgress, past_progress
-from fakebus.web.console.places import record_url
 from fakebus.web.console.rendering import laid_out
 from fakebus.web.errors import RequestError
 

@@ -29,7 +29,7 @@ from fakebus.web.console.browse import (
     writers_of,
 )
 from fakebus.web.console.call import Call, Page
-from fakebus.web.console.responses import attachment
+from fakebus.web.console.site import attachment
 from fakebus.web.console.timeline import Bar, volume
 from fakebus.web.errors import RequestError
 from fakebus.web.large_answers import answer_in_parts

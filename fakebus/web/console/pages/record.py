@@ -13,6 +13,7 @@ from fakebus.cluster.events import Event
 from fakebus.lineage.flow_json import replayed_from
 from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
+from fakebus.web.console.addresses import record_url
 from fakebus.web.console.call import Call, Page, is_number
 from fakebus.web.console.copies import copies_of
 from fakebus.web.console.payload_views import (
@@ -23,8 +24,7 @@ from fakebus.web.console.payload_views import (
     is_cloud_event,
     view,
 )
-from fakebus.web.console.places import record_url
-from fakebus.web.console.responses import attachment
+from fakebus.web.console.site import attachment
 from fakebus.web.errors import RequestError
 
 _HEADERS = 100

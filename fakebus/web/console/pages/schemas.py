@@ -14,16 +14,14 @@ from fakebus.cluster.interface import Cluster, NewSchema
 from fakebus.errors import FakebusError
 from fakebus.nesting import laid_out_text
 from fakebus.schemas.languages import LANGUAGES
+from fakebus.types import COMPATIBILITY_LEVELS
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect, is_number
 from fakebus.web.console.differences import Line, compared
 from fakebus.web.errors import RequestError
 
 _MAX_ROWS = 300
-LEVELS = (
-    *("BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE"),
-    *("FULL", "FULL_TRANSITIVE", "NONE"),
-)
+LEVELS = tuple(sorted(COMPATIBILITY_LEVELS))
 TYPES = tuple(sorted(LANGUAGES))
 
 

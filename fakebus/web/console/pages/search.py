@@ -11,9 +11,9 @@ from aiohttp import web
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.interface import NotOnThisCluster, TopicSummary
 from fakebus.errors import ConfigError
+from fakebus.web.console.addresses import record_url
 from fakebus.web.console.browse import LOOK_S, explain, question_of, request_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
-from fakebus.web.console.places import record_url
 from fakebus.web.console.site import HEADERS
 from fakebus.web.errors import RequestError
 from fakebus.web.event_stream import event_stream

@@ -17,7 +17,7 @@ from fakebus.cluster.recorded_sets import recorded_files
 from fakebus.cluster.snapshot_diff import compare, emitted_topics
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect
-from fakebus.web.console.responses import attachment
+from fakebus.web.console.site import attachment
 from fakebus.web.errors import RequestError
 
 _WHAT = "what a snapshot keeps"
