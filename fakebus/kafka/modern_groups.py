@@ -32,9 +32,7 @@ def watch(context: RequestContext) -> None:
 
 
 def note_heartbeat(context: RequestContext, group_id: str, result: HeartbeatResult) -> None:
-    """Note what a member has said that it reads, and what it was told to read."""
-    if result.error is not ErrorCode.NONE:
-        return
+    """Note what a member has said that it reads, and what it was told to read, if it was let in."""
     broker, member = context.broker, result.member_id or ""
     if result.topics is not None:
         detail = ", ".join(sorted(result.topics))

@@ -266,6 +266,14 @@ def test_a_run_with_a_length_that_cannot_be_has_an_end(length: int) -> None:
     assert measure_run(bytes(batch), 0)[0] == 0
 
 
+def test_a_run_does_not_go_on_within_the_head_of_a_batch() -> None:
+    batch = one_record()[:61]
+    # The checksum of nothing is 0.
+    struct.pack_into(">i", batch, 8, 9)
+    struct.pack_into(">I", batch, 17, 0)
+    assert measure_run(bytes(batch), 0) == (0, 0)
+
+
 def test_a_batch_that_is_cut_off_is_not_sound() -> None:
     assert count_sound([(0, one_record()[:-1])]) == 0
     assert count_sound([(0, one_record()[:20])]) == 0
