@@ -281,15 +281,10 @@ class Rounds(Generic[T]):
                 if not mine.is_begun:
                     await self._free.acquire()
                     mine.is_begun = True
-                    self._close(mine)
+                    if self._open is mine:
+                        self._open = None
                 return await answer(mine.known)
         finally:
             mine.askers -= 1
-            if not mine.askers:
-                self._close(mine)
-                if mine.is_begun:
-                    self._free.release()
-
-    def _close(self, ended: _Round) -> None:
-        if self._open is ended:
-            self._open = None
+            if mine.is_begun and not mine.askers:
+                self._free.release()

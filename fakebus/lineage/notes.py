@@ -177,13 +177,13 @@ class Notebook:
         done = 0
         # What is behind the committed offset ends like what was sent: it closes the last gap.
         for begin, last in (*sent, (end, end)):
-            begin, last = max(begin, at), min(last, end - 1)
+            begin, last = min(max(begin, at), end), min(last, end - 1)
             if begin > at:
                 add(first=at, last=begin - 1, verb="skipped", detail="committed without fetching")
             if begin <= last:
                 add(first=begin, last=last)
                 done += last - begin + 1
-            at = max(at, last + 1, begin)
+            at = max(at, last + 1)
         if client.run.fetched.get(place):
             client.run.committed_ms = activity.at_ms
             client.run.owing.commit(done)

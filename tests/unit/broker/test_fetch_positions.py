@@ -99,3 +99,13 @@ def test_one_connection_has_no_more_streams_than_can_be_remembered(
         positions.fetch(1, f"c{number}", PLACE, 0, 1000)
     assert [each.client_id for each in positions.at(PLACE)] == ["c4", "c5", "c6", "c7", "c8"]
     assert [each.closed_ms for each in positions.closed(PLACE)] == [1000] * 4
+
+
+def test_after_a_rollback_nothing_is_known_of_what_was_sent_behind_it() -> None:
+    positions = FetchPositions()
+    _fetch(positions, 1, 0, 5, now_ms=1000)
+    _fetch(positions, 1, 5, 9, now_ms=5000)
+    positions.cut_off(lambda place: 5)
+    stream = _fetch(positions, 1, 7, 9, now_ms=5500)
+    assert stream.sent_ms(8) == 5501
+    assert [each.offset for each in positions.beginnings(PLACE)] == [0, 7]

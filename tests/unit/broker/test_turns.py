@@ -324,6 +324,23 @@ async def test_who_gives_up_a_question_holds_up_nobody(*, has_begun: bool) -> No
     assert await rounds.ask(last) == "l"
 
 
+async def test_who_gives_up_before_a_round_begins_lets_no_other_round_begin() -> None:
+    rounds = Rounds[list[str]](list, most_at_once=1)
+    first, gone, last = (Question(name) for name in "fgl")
+    answers = [asyncio.create_task(rounds.ask(first))]
+    await first.has_begun.wait()
+    asked = asyncio.create_task(rounds.ask(gone))
+    await asyncio.sleep(0)
+    asked.cancel()
+    answers.append(asyncio.create_task(rounds.ask(last)))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not last.has_begun.is_set()
+    first.may_end.set()
+    last.may_end.set()
+    assert await asyncio.gather(*answers) == ["f", "l"]
+
+
 async def test_a_question_that_fails_ends_no_other() -> None:
     rounds = Rounds[list[str]](list, most_at_once=1)
 

@@ -111,6 +111,16 @@ def test_what_is_passed_without_being_sent_is_skipped(diary: Diary) -> None:
     ]
 
 
+def test_what_a_commit_ends_before_is_neither_passed_nor_skipped(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "fetched", 0, 3)
+    diary.does(shop, "fetched", 8, 9)
+    commit(diary, shop, 5, 0)
+    assert diary.notes()[2:] == [("committed", 0, 3), ("skipped", 4, 4)]
+    commit(diary, shop, 10, 5)
+    assert diary.notes()[4:] == [("skipped", 5, 7), ("committed", 8, 9)]
+
+
 def test_offsets_that_an_administrator_sets_are_skipped(diary: Diary) -> None:
     shop, admin = origin(), origin("admin")
     diary.does(shop, "fetched", 0, 4)
