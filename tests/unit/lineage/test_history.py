@@ -62,9 +62,11 @@ class Told:
         """Let a member of the group say something of one record."""
         self._note(verb, at_ms, CONSUMER, "orders", offset, offset, group="g")
 
-    def produces(self, at_ms: int, until_ms: int | None = None) -> list[str]:
+    def produces(
+        self, at_ms: int, until_ms: int | None = None, topic: str = "invoices"
+    ) -> list[str]:
         """Return what may have caused what is produced now."""
-        self._note("produced", at_ms, PRODUCER, "invoices", 0, 0, until_ms=until_ms)
+        self._note("produced", at_ms, PRODUCER, topic, 0, 0, until_ms=until_ms)
         return self.causes()
 
     def bus_was_killed(self, at_ms: int) -> None:
@@ -346,3 +348,40 @@ def test_what_a_process_does_that_came_after_the_bus_was_killed_is_known() -> No
     told.bus_was_killed(10)
     told.sent(20, 5)
     assert told.produces(30) == ["orders@5"]
+
+
+def of_each(told: Told, *late: str) -> list[list[str]]:
+    """Return the causes of all that was produced; what goes to some topics after a commit."""
+    history = History(late={(PRODUCER, topic) for topic in late})
+    return [
+        [f"{topic}@{offset}" for topic, _, offset in candidates.some(0, 100)]
+        for _, candidates, _ in filter(None, history.go_on(told.notes))
+    ]
+
+
+def test_only_what_is_written_after_the_commit_goes_back_behind_it() -> None:
+    told = Told()
+    told.sent(0, 0, group="g")
+    told.commits(10, 0)
+    told.sent(20, 1, group="g")
+    told.produces(30, topic="invoices")
+    told.produces(31, topic="mails")
+    assert of_each(told, "invoices") == [["orders@0", "orders@1"], ["orders@1"]]
+
+
+def test_what_is_sent_during_a_long_note_is_no_cause_of_a_short_one_before() -> None:
+    told = Told()
+    told.sent(0, 0)
+    told.produces(10, until_ms=50)
+    told.produces(20, topic="mails")
+    told.sent(30, 1)
+    assert of_each(told) == [["orders@0", "orders@1"], ["orders@0"]]
+
+
+def test_who_writes_after_the_commit_may_be_long_at_what_it_was_of() -> None:
+    told = Told()
+    told.sent(0, 0, group="g")
+    told.commits(10, 0)
+    told.produces(5000)
+    assert of_each(told, "invoices") == [["orders@0"]]
+    assert of_each(told) == [[]]

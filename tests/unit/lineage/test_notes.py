@@ -33,6 +33,13 @@ def test_what_is_written_without_a_pause_is_one_note(diary: Diary) -> None:
     ]
 
 
+def test_each_note_of_what_was_seeded_has_its_own_lines(diary: Diary) -> None:
+    shop = origin()
+    for offset in range(2):
+        diary.does(shop, "seeded", offset, offset, detail="orders.ndjson:1")
+    assert diary.notes() == [("seeded", 0, 0), ("seeded", 1, 1)]
+
+
 def test_a_pause_a_gap_and_a_long_time_begin_another_note(diary: Diary) -> None:
     shop = origin()
     diary.does(shop, "produced", 0, 9)

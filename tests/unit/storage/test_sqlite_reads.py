@@ -71,7 +71,7 @@ async def test_a_run_of_batches_with_several_records_is_read_whole_and_no_furthe
 async def test_a_run_before_what_was_compacted_has_no_more_bytes_than_asked_for(
     storage: Storage,
 ) -> None:
-    log_id, batches = await small_batches(storage, 20)
+    log_id, batches = await small_batches(storage, 40)
     [kept] = await storage.read_batches(log_id, 30, 33, 1000)
     await storage.replace_batches(log_id, 30, 60, [kept])
     size = len(batches[0])
