@@ -9,7 +9,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription, MemberDescription, ModernMember
 from fakebus.errors import ErrorCode
-from fakebus.kafka.api import RequestContext
+from fakebus.kafka.api import ClientConnection, RequestContext
 from fakebus.kafka.handlers.share_group_describe import handle_share_group_describe
 from fakebus.kafka.handlers.share_group_heartbeat import handle_share_group_heartbeat
 from fakebus.protocol.messages import ShareGroupDescribeRequest, ShareGroupHeartbeatRequest
@@ -19,11 +19,11 @@ from tests.unit.kafka.handlers.calling import call
 MEMBER = "2f7b2c0e-9b0a-4a7e-8c53-2a4f9d1e6b70"
 
 
-async def join(broker: Broker) -> Any:
+async def join(broker: Broker, connection: ClientConnection | None = None) -> Any:
     request = ShareGroupHeartbeatRequest(
         group_id="g", member_id=MEMBER, member_epoch=0, subscribed_topic_names=["t"]
     )
-    return await call(handle_share_group_heartbeat, request, broker)
+    return await call(handle_share_group_heartbeat, request, broker, connection=connection)
 
 
 async def described(broker: Broker, *names: str) -> list[Any]:
@@ -82,3 +82,18 @@ async def test_nothing_is_told_of_a_group_whose_members_read_what_a_client_may_n
     monkeypatch.setattr(RequestContext, "sees", lambda self, kind, name: name != hidden)
     [found] = await described(broker, "g")
     assert (found.error_code, found.members) == (ErrorCode.TOPIC_AUTHORIZATION_FAILED.code, [])
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+async def test_the_end_of_a_connection_concerns_the_groups_that_its_node_coordinates(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, *, is_here: bool
+) -> None:
+    broker.config.set_dynamic(default={"fakebus.evict.on.disconnect": "true"})
+    # Its members may go on at another node by then.
+    monkeypatch.setattr(RequestContext, "coordinates", lambda self, topic, group: is_here)
+    connection = ClientConnection(1, "PLAINTEXT", "/127.0.0.1")
+    await join(broker, connection)
+    for closed in connection.on_close:
+        closed()
+    [found] = await described(broker, "g")
+    assert len(found.members) == (0 if is_here else 1)
