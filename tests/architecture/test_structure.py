@@ -84,6 +84,35 @@ def test_only_the_broker_reaches_its_storage() -> None:
     assert reaching == set()
 
 
+def test_private_names_are_used_in_their_own_module_alone() -> None:
+    of_named_tuples = {"_asdict", "_fields", "_make", "_replace"}
+    named: dict[Path, set[str]] = {}
+    used: list[tuple[Path, str]] = []
+    for path in PACKAGE.rglob("*.py"):
+        named[path] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                named[path].add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                named[path].add(node.attr)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                named[path].add(node.id)
+            elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+                # A class may use what it has from the one that it extends.
+                if ast.unparse(node.value) not in ("self", "cls"):
+                    used.append((path, node.attr))
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fakebus"):
+                used += [(path, each.name) for each in node.names if each.name.startswith("_")]
+    ours = {name for names in named.values() for name in names} - of_named_tuples
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path, name in used
+        if name in ours and name not in named[path] and not name.endswith("__")
+    }
+    # It is the part of a partition's log that puts one content in the place of another.
+    assert found == {"broker/log_rewriting.py"}
+
+
 def test_logs_are_read_by_fetches_and_by_cursors_alone() -> None:
     readers = {
         str(path.relative_to(PACKAGE))
