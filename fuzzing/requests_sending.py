@@ -93,6 +93,9 @@ class Talk:
             self.given_up += 1
             if waits:
                 self._problem("gets no answer", sent)
+        except asyncio.LimitOverrunError:
+            # What should be the head of an answer goes on and on: more of the one before, perhaps.
+            self._problem("is answered by what has no head", sent)
         except (OSError, EOFError, ValueError):
             self.refused += 1
         finally:

@@ -39,6 +39,9 @@ async def event_stream(
     async with aclosing(messages):
         try:
             await response.prepare(request)
+            if request.method == "HEAD":
+                # What followed its head would be taken for the next answer.
+                return response
             async for message in messages:
                 # Dozens may read from the beginning, each with thousands of messages at hand.
                 await slices.keep()

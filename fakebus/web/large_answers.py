@@ -65,6 +65,8 @@ async def answer_in_parts(
             if len(part) >= _BYTES_AT_ONCE:
                 await send(request, response, bytes(part))
                 part.clear()
+                if request.method == "HEAD":
+                    return response
         if not response.prepared:
             return web.Response(body=bytes(part), status=status, headers=headers)
         await send(request, response, bytes(part))
@@ -88,7 +90,7 @@ async def answered(
 
 
 async def send(request: web.Request, response: web.StreamResponse, part: bytes = b"") -> None:
-    """Send a part of an answer, and its head before the first one.
+    """Send a part of an answer, and its head before the first one; the head alone if HEAD asks.
 
     Raises:
         ClientGoneError: the client has gone, or does not read.
@@ -98,7 +100,7 @@ async def send(request: web.Request, response: web.StreamResponse, part: bytes =
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             if not response.prepared:
                 await response.prepare(request)
-            if part:
+            if part and request.method != "HEAD":
                 await response.write(part)
     except (ConnectionError, TimeoutError):
         raise ClientGoneError from None

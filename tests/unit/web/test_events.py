@@ -128,6 +128,18 @@ async def test_a_number_of_another_time_or_that_is_none_begins_now(bus: FakeBus)
             assert told.json()["verb"] == "produced"
 
 
+async def test_head_is_answered_with_a_head_and_watches_nothing(bus: FakeBus) -> None:
+    host, _, port = bus.http_url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"HEAD {PATH} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    writer.write(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert b"text/event-stream" in head
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    assert not events._watchers
+
+
 async def test_watchers_are_bounded_and_questions_are_checked(
     bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

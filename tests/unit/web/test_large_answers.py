@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from fakebus.web.errors import json_errors
 from fakebus.web.large_answers import json_answer
@@ -43,6 +45,18 @@ async def test_an_answer_is_the_same_json_whatever_its_size(data: object) -> Non
     async with answering(data) as url, ClientSession() as session, session.get(url) as answer:
         assert await answer.read() == json.dumps(data, separators=(",", ":")).encode()
         assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+async def test_head_is_answered_with_a_head_and_then_comes_the_next_answer(size: int) -> None:
+    async with answering(["x" * 100] * (size // 100)) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
+        writer.write(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert rest.startswith(b"HTTP/1.1 404 ")
 
 
 async def test_an_iterator_is_asked_only_as_far_as_its_client_reads() -> None:
