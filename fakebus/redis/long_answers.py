@@ -15,7 +15,8 @@ _limited = LimitedLog(logging.getLogger("fakebus.redis"))
 
 _LONG_BYTES = 1024 * 1024
 """Of entries, beyond which an answer is long."""
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 2
+"""Entries and their answer are held beside each other for a moment: two times 64 MB each."""
 PATIENCE_S = 5.0
 """For how long a client may take nothing of a long answer while others wait for theirs."""
 

@@ -24,6 +24,7 @@ from fakebus.redis import long_answers
 from fakebus.redis.connection import MAX_WAITING_BYTES, RedisConnection, WaitingRequests
 from fakebus.redis.protocol import PIECE_BYTES, CrossProtocolError, Parser, Status
 from fakebus.redis.server import RedisServer
+from fakebus.redis.streams import MAX_ANSWER_BYTES
 from tests.unit.redis.conftest import redis_bus
 
 XADD = b"XADD %b * event evil\r\n"
@@ -335,3 +336,8 @@ async def test_the_answer_of_a_client_that_has_vanished_is_let_go_without_a_coll
     finally:
         gc.enable()
     assert isinstance(reader.exception(), ConnectionResetError)
+
+
+def test_long_answers_that_are_put_together_take_a_quarter_of_a_gigabyte_at_most() -> None:
+    entries_and_answer = 2 * MAX_ANSWER_BYTES
+    assert long_answers.MOST_AT_ONCE * entries_and_answer <= 256 * 1024 * 1024
