@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fakebus.broker.groups.offset_requests import WhenCommitted
     from fakebus.broker.groups.requests import OffsetCommit
     from fakebus.broker.peer import Peer
+    from fakebus.processes import Process
     from fakebus.storage.interface import OffsetRow
 
 MOST_REMEMBERED = 10_000
@@ -137,7 +138,7 @@ class Activities:
         """The number of the newest activity; grows over restarts."""
         self.positions = FetchPositions()
         """Where clients fetch."""
-        self._asked: dict[tuple[str, str], Activity] = {}
+        self._asked: dict[tuple[str, Process | None, str], Activity] = {}
 
     def clear(self) -> None:
         """Forget all that was noted, but for what is still to be taken."""
@@ -330,7 +331,9 @@ class Activities:
 
     def note_missing_topic(self, origin: Origin, topic: str, *, created: bool) -> None:
         """Note, once for each client, that it has asked for a topic that was not there."""
-        client = origin.client_id, _short(topic)
+        # Where the process is not found yet, whoever calls itself the same is one.
+        process = None if origin.peer is None else origin.peer.process
+        client = origin.client_id, process, _short(topic)
         if client not in self._asked:
             if len(self._asked) >= MOST_REMEMBERED:
                 self._asked.clear()
@@ -338,7 +341,7 @@ class Activities:
             self.note("asked for", origin, place, detail=detail)
             now_ms = self._clock.now_ms()
             self._asked[client] = Activity(
-                "asked for", now_ms, origin, client[1], -1, -1, -1, "", detail
+                "asked for", now_ms, origin, client[2], -1, -1, -1, "", detail
             )
 
     def missing_topics(self) -> list[Activity]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.fault import Fault
 from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, in_shell, short, some
-from fakebus.lineage.why.view import GroupView
+from fakebus.lineage.why.view import GroupView, Program
 from fakebus.wording import close_names, counted
 
 
@@ -67,12 +68,23 @@ def unreachable_address(view: GroupView) -> Iterator[Cause]:
     )
 
 
+def _may_have_asked(program: Program, origin: Origin) -> bool:
+    """Whether something was asked by a program: many call themselves ``rdkafka``."""
+    process = None if origin.peer is None else origin.peer.process
+    is_another = process and program.process and process.pid != program.process["pid"]
+    return program.client_id == origin.client_id and not is_another
+
+
 def unknown_topic(view: GroupView) -> Iterator[Cause]:
     """Members read a topic that is not there, or that only their asking has made."""
-    clients = {member.client_id for member in view.members}
+    programs = [member.program for member in view.members]
     if view.search is not None and not view.members:
-        clients.add(view.search.client_id)
-    asked = {each.topic: each for each in view.missing_topics if each.origin.client_id in clients}
+        programs.append(Program(client_id=view.search.client_id))
+    asked = {
+        each.topic: each
+        for each in view.missing_topics
+        if any(_may_have_asked(program, each.origin) for program in programs)
+    }
     subscribed = {topic for member in view.members for topic in member.topics or ()}
     wanted = {topic for topic in subscribed if topic not in view.topics} | {
         topic for topic in asked if topic not in view.topics

@@ -14,6 +14,7 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.peer import Peer
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.processes import Process
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
@@ -287,3 +288,15 @@ async def test_only_the_newest_activities_are_remembered(noting: Broker) -> None
     newest = noting.activity.newest
     assert (len(newest), newest[0].offset) == (MOST_REMEMBERED, 5)
     assert isinstance(newest[0], Activity)
+
+
+async def test_processes_of_one_client_id_ask_for_missing_topics_each_for_itself(
+    noting: Broker,
+) -> None:
+    for pid in (1, 2, 1, 2):
+        process = Process(pid, ("kcat",), "/srv", 1)
+        peer = Peer(host="127.0.0.1", port=1, local_port=2, process=process)
+        origin = Origin(front_end="kafka", client_id="rdkafka", peer=peer)
+        noting.activity.note_missing_topic(origin, "ordesr", created=False)
+    asked = [each.origin.peer for each in noting.activity.missing_topics()]
+    assert [each.process.pid for each in asked if each and each.process] == [1, 2]

@@ -11,6 +11,7 @@ import pytest
 from fakebus.broker.activity import Activity, Origin
 from fakebus.broker.fetch_positions import Beginning, FetchStream
 from fakebus.broker.groups.history import CommitPoint, Search
+from fakebus.broker.peer import Peer
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import (
     GroupEvent,
@@ -20,6 +21,7 @@ from fakebus.lineage.why.view import (
     Program,
     Progress,
 )
+from fakebus.processes import Process
 from fakebus.types import TopicPartition
 
 PLACE = TopicPartition("orders", 0)
@@ -221,6 +223,19 @@ def test_a_topic_that_only_asking_has_made_is_wrong_only_if_another_is_meant() -
     # What others ask for does not concern the group.
     others = asked._replace(origin=Origin(front_end="kafka", client_id="mail"))
     assert causes_of(members=[MEMBER], topics={"orders": 1}, missing_topics=[others]) == []
+
+
+@pytest.mark.parametrize("pid", [1, 2, None])
+def test_a_topic_that_another_process_of_the_same_client_id_asks_for_is_none_of_a_group(
+    pid: int | None,
+) -> None:
+    process = None if pid is None else Process(pid, ("kcat",), "/srv", 1)
+    peer = Peer(host="127.0.0.1", port=1, local_port=2, process=process)
+    origin = Origin(front_end="kafka", client_id="rdkafka", peer=peer)
+    asked = Activity("asked for", NOW_MS, origin, "ordesr", -1, -1, -1)
+    member = replace(MEMBER, program=Program(client_id="rdkafka", process={"pid": 1}))
+    found = causes_of(members=[member], topics={"orders": 1}, missing_topics=[asked])
+    assert [cause["code"] for cause in found] == ([] if pid == 2 else ["unknown_topic"])
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3])
