@@ -64,6 +64,11 @@ class Origin:
     client: Any = None
     """What lineage keeps of it."""
 
+    @property
+    def process(self) -> Process | None:
+        """Its process, if it is one of this machine and is known by now."""
+        return None if self.peer is None else self.peer.process
+
     def __str__(self) -> str:
         return self.client_id or "a client without an id"
 
@@ -297,7 +302,7 @@ class Activities:
             offset = -1 if row is None else row.offset
             place = TopicPartition(_short(topic), partition)
             self.note("found", origin, place, (offset, offset), group)
-            self.positions.expect(origin.client_id, place, _short(group), offset)
+            self.positions.expect(origin.client_id, place, _short(group), offset, origin.process)
 
     def note_offsets_set(
         self,
@@ -332,8 +337,7 @@ class Activities:
     def note_missing_topic(self, origin: Origin, topic: str, *, created: bool) -> None:
         """Note, once for each client, that it has asked for a topic that was not there."""
         # Where the process is not found yet, whoever calls itself the same is one.
-        process = None if origin.peer is None else origin.peer.process
-        client = origin.client_id, process, _short(topic)
+        client = origin.client_id, origin.process, _short(topic)
         if client not in self._asked:
             if len(self._asked) >= MOST_REMEMBERED:
                 self._asked.clear()
@@ -365,6 +369,7 @@ class Activities:
         for place, offset in self.positions.begin(
             *(origin.connection_id, origin.client_id, targets, self._clock.now_ms()),
             committed=committed,
+            process=origin.process,
         ):
             self.note("fetches", origin, place, (offset, offset))
         return partial(self._note_fetch, origin, on_answer, committed)

@@ -2,19 +2,23 @@
 
 A Fetch names no group. The group of a stream of fetches is the one that the same client has asked
 for the committed offset of that partition before, as consumers do whenever they are assigned one.
+Many clients call themselves the same: where their processes are known, those are told apart.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.broker.fetching import FetchTarget
+    from fakebus.processes import Process
 
+_Reader = tuple[str, "Process | None"]
+"""Group that is read for, and the process that does, if it is known."""
 _MOST_PLACES = 10_000
 _MOST_BEGINNINGS = 32
 _MOST_MARKS = 16
@@ -106,7 +110,7 @@ class FetchPositions:
         self._by_place: dict[TopicPartition, dict[FetchStream, None]] = {}
         self._beginnings: dict[TopicPartition, deque[Beginning]] = {}
         self._closed: dict[TopicPartition, deque[FetchStream]] = {}
-        self._groups: dict[tuple[str, TopicPartition], dict[str, int]] = {}
+        self._groups: dict[tuple[str, TopicPartition], dict[_Reader, int]] = {}
         """The offsets of groups that clients have asked for, and not fetched from there yet; -1 for
         none."""
 
@@ -139,7 +143,14 @@ class FetchPositions:
                 while stream.marks and stream.marks[-1][0] >= end:
                     stream.marks.pop()
 
-    def expect(self, client_id: str, place: TopicPartition, group: str, offset: int) -> None:
+    def expect(
+        self,
+        client_id: str,
+        place: TopicPartition,
+        group: str,
+        offset: int,
+        process: Process | None = None,
+    ) -> None:
         """Take the client's next fetches from a partition for those of a group.
 
         Args:
@@ -147,29 +158,34 @@ class FetchPositions:
             place: the partition.
             group: the group whose offset it has asked for.
             offset: what it was told; -1 if there is none.
+            process: its process, if that is known.
         """
         if len(self._groups) >= _MOST_PLACES:
             self._groups.clear()
         groups = self._groups.setdefault((client_id, place), {})
         if len(groups) >= _MOST_BEGINNINGS:
             del groups[next(iter(groups))]
-        groups[group] = offset
+        groups[group, process] = offset
 
     def _expected(
-        self, key: tuple[str, TopicPartition], known: str, offset: int
+        self,
+        key: tuple[str, TopicPartition],
+        readers: Iterable[_Reader],
+        known: str,
+        offset: int,
     ) -> tuple[str, bool]:
         """Return the group for which a stream begins, and whether that has committed nothing.
 
         Of several it is the one that is known, the first that was told this offset, or else none.
         """
         groups = self._groups[key]
-        group = min(
-            groups, key=lambda each: (each != known, groups[each] != offset, groups[each] >= 0)
+        reader = min(
+            readers, key=lambda each: (each[0] != known, groups[each] != offset, groups[each] >= 0)
         )
-        is_reset = groups.pop(group) < 0
+        is_reset = groups.pop(reader) < 0
         if not groups:
             del self._groups[key]
-        return group, is_reset
+        return reader[0], is_reset
 
     def streams_of(self, connection_id: int) -> Streams:
         """Return the streams of a connection."""
@@ -183,6 +199,7 @@ class FetchPositions:
         now_ms: int,
         *,
         committed: bool = False,
+        process: Process | None = None,
     ) -> list[tuple[TopicPartition, int]]:
         """Note a client's fetch; return the partitions and offsets of the streams that are new.
 
@@ -192,6 +209,7 @@ class FetchPositions:
             targets: what it asks for.
             now_ms: the time.
             committed: whether it leaves out what was aborted.
+            process: its process, if that is known.
         """
         streams, expected = self.streams_of(connection_id), bool(self._groups)
         new = []
@@ -201,7 +219,7 @@ class FetchPositions:
             place, offset = target.log.topic_partition, target.fetch_offset
             stream = streams.get((client_id, place))
             if stream is None or expected:
-                if self.fetch(connection_id, client_id, place, offset, now_ms):
+                if self.fetch(connection_id, client_id, place, offset, now_ms, process):
                     new.append((place, offset))
                     streams[client_id, place].reads_committed = committed
                 continue
@@ -232,6 +250,7 @@ class FetchPositions:
         place: TopicPartition,
         offset: int,
         now_ms: int,
+        process: Process | None = None,
     ) -> bool:
         """Note that a client fetches from an offset on; return whether the stream is new."""
         streams, key = self.streams_of(connection_id), (client_id, place)
@@ -242,10 +261,14 @@ class FetchPositions:
                 self._forget(streams.pop(next(iter(streams))), now_ms)
             stream = streams[key] = FetchStream(client_id, connection_id, place)
             self._by_place.setdefault(place, {})[stream] = None
-        groups = self._groups.get(key) if self._groups else None
+        readers = [
+            each
+            for each in self._groups.get(key, ())
+            if process is None or each[1] is None or each[1] == process
+        ]
         # Another consumer of the same name may be about to begin for another group.
-        if groups and (not stream.group or stream.group in groups):
-            stream.group, stream.is_reset = self._expected(key, stream.group, offset)
+        if readers and (not stream.group or stream.group in {group for group, _ in readers}):
+            stream.group, stream.is_reset = self._expected(key, readers, stream.group, offset)
             stream.began = offset
         if stream.offset != offset:
             stream.offset, stream.since_ms = offset, now_ms

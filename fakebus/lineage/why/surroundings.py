@@ -70,7 +70,7 @@ def unreachable_address(view: GroupView) -> Iterator[Cause]:
 
 def _may_have_asked(program: Program, origin: Origin) -> bool:
     """Whether something was asked by a program: many call themselves ``rdkafka``."""
-    process = None if origin.peer is None else origin.peer.process
+    process = origin.process
     is_another = process and program.process and process.pid != program.process["pid"]
     return program.client_id == origin.client_id and not is_another
 

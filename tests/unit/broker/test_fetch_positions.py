@@ -2,6 +2,7 @@ import pytest
 
 from fakebus.broker import fetch_positions
 from fakebus.broker.fetch_positions import FetchPositions, FetchStream
+from fakebus.processes import Process
 from fakebus.types import TopicPartition
 
 PLACE = TopicPartition("orders", 0)
@@ -109,3 +110,14 @@ def test_after_a_rollback_nothing_is_known_of_what_was_sent_behind_it() -> None:
     stream = _fetch(positions, 1, 7, 9, now_ms=5500)
     assert stream.sent_ms(8) == 5501
     assert [each.offset for each in positions.beginnings(PLACE)] == [0, 7]
+
+
+def test_processes_that_call_themselves_the_same_read_each_for_its_group() -> None:
+    positions, (one, other) = FetchPositions(), (Process(pid, (), "", 1) for pid in (1, 2))
+    positions.expect("rdkafka", PLACE, "billing", 5, one)
+    positions.expect("rdkafka", PLACE, "audit", 5, other)
+    positions.fetch(1, "rdkafka", PLACE, 5, 0, other)
+    positions.fetch(2, "rdkafka", PLACE, 5, 0, Process(3, (), "", 1))
+    positions.fetch(3, "rdkafka", PLACE, 5, 0)
+    groups = [stream.group for stream in positions.at(PLACE)]
+    assert groups == ["audit", "", "billing"]
