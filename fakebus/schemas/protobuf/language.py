@@ -36,6 +36,7 @@ else:
     from fakebus.schemas.protobuf.comparison import Types, compare
     from fakebus.schemas.protobuf.compiler import COMPILER, UnknownTypeError, no_such_file
     from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
+    from fakebus.schemas.protobuf.misfits import misfit
     from fakebus.schemas.protobuf.printer import print_file
     from fakebus.schemas.protobuf.sources import (
         Import,
@@ -182,7 +183,7 @@ class ProtobufSchema:
             json_format.ParseDict(data, message)
             payload = message.SerializeToString(deterministic=True)
         except (json_format.ParseError, ValueError, TypeError) as error:
-            raise SchemaDataError(f"$: {_one_line(error)}") from None
+            raise SchemaDataError(misfit(descriptor, data, _one_line(error))) from None
         except Exception as error:
             # protobuf's own EncodeError has no public base but Exception.
             raise SchemaDataError(f"$: {_one_line(error)}") from error

@@ -24,6 +24,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from fakebus.schemas.protobuf.descriptors import is_repeated
+
 _SCALARS: Mapping[int, str] = {
     FieldDescriptorProto.TYPE_DOUBLE: "double",
     FieldDescriptorProto.TYPE_FLOAT: "float",
@@ -288,7 +290,7 @@ class _Printer:
             if field.name in leave_out or field.name == "uninterpreted_option":
                 continue
             name = f"({field.full_name})" if field.is_extension else field.name
-            values = value if field.is_repeated else [value]
+            values = value if is_repeated(field) else [value]
             for each in values:
                 yield name, _option_value(field, each)
 

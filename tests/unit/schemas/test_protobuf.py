@@ -289,7 +289,7 @@ def test_data_comes_back_as_it_was_written() -> None:
     ("data", "problem"),
     [
         ({"text": 5}, "text"),
-        ({"txet": "a"}, 'no field named "txet"'),
+        ({"txet": "a"}, 'no field "txet"'),
         ({"lines": ["a"]}, "lines"),
         ({"lines": 5}, "lines"),
         ({"lines": [2**40]}, "lines"),
@@ -301,6 +301,65 @@ def test_data_that_does_not_fit_is_told_with_its_place(data: object, problem: st
     with pytest.raises(SchemaDataError) as failure:
         parse(RICH).encode(data)
     assert problem in str(failure.value)
+
+
+PLACES = """syntax = "proto3";
+package shop;
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+message Pay {
+  string id = 1;
+  Money total = 2;
+  map<string, int32> counts = 3;
+  map<int32, Money> by_year = 4;
+  repeated Money parts = 5;
+  Color color = 6;
+  google.protobuf.Timestamp paid_at = 7;
+  google.protobuf.Int64Value limit = 8;
+  repeated int32 days = 9;
+  oneof one { int32 a = 10; int32 b = 11; }
+}
+message Money { int64 cents = 1; }
+enum Color { RED = 0; BLUE = 1; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"total": {"cents": {}}}, "$.total.cents: {} is no int64"),
+        ({"total": 3}, "$.total: shop.Money is an object, not 3"),
+        ({"counts": {"x": 1, "y": "much"}}, '$.counts["y"]: "much" is no int32'),
+        ({"counts": [1]}, "$.counts: a map is an object, not [1]"),
+        ({"byYear": {"last": {}}}, '$.byYear: the key "last" is no int32'),
+        ({"by_year": {"7": {"cents": True}}}, '$.by_year["7"].cents: true is no int64'),
+        ({"parts": [{}, {"cents": 1.5}]}, "$.parts[1].cents: 1.5 is no int64"),
+        ({"parts": {}}, "$.parts: it is a list, not {}"),
+        ({"days": [1, None]}, "$.days[1]: null is no int32"),
+        ({"days": [2**31]}, "$.days[0]: 2147483648 is no int32"),
+        ({"color": "GREEN"}, '$.color: "GREEN" is no shop.Color; known: RED, BLUE'),
+        ({"limit": "none"}, '$.limit: "none" is no int64'),
+        ({"total": {"euros": 1}}, '$.total: shop.Money has no field "euros"; known: cents'),
+    ],
+)
+def test_what_does_not_fit_a_message_is_told_with_its_path_and_type(
+    data: object, problem: str
+) -> None:
+    with pytest.raises(SchemaDataError) as failure:
+        parse(PLACES).encode(data)
+    assert str(failure.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("data", "start"),
+    [({"paid_at": "yesterday"}, "$.paid_at: "), ({"a": 1, "b": 2}, "$: ")],
+)
+def test_what_json_format_says_of_a_message_as_a_whole_stands_behind_its_place(
+    data: object, start: str
+) -> None:
+    with pytest.raises(SchemaDataError) as failure:
+        parse(PLACES).encode(data)
+    assert str(failure.value).startswith(start)
 
 
 def test_a_required_field_must_be_there() -> None:
