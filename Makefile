@@ -1,6 +1,8 @@
 # Every target makes what it needs: a virtual environment in the checkout, from the lock file.
 PYTHON ?= python3
 VENV ?= .venv
+# What is installed beside the package; tests/oldest.lock has the oldest that it allows.
+LOCK ?= requirements-dev.lock
 BIN = $(VENV)/bin
 # In CI, what fails is run once more by itself.
 PYTEST = $(BIN)/python $(if $(CI),tools/run_tests.py,-m pytest)
@@ -104,10 +106,10 @@ lock:  ## Renew the lock file (needs uv)
 clean:
 	rm -rf .venv* .cache build dist .mypy_cache .ruff_cache .pytest_cache
 
-$(STAMP): pyproject.toml requirements-dev.lock
+$(STAMP): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fakebus needs Python 3.11 or later; run: make PYTHON=python3.12 " + "up")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 

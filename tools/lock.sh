@@ -25,3 +25,11 @@ uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-f
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --custom-compile-command "make lock" \
   --output-file tests/clients/apps/requirements.lock tests/clients/apps/requirements.in "$@"
+# The oldest that the package allows beside it, with the tools of today: CI runs the tests with them, too. The clients'
+# tests need newer ones of some.
+mkdir -p build
+uv pip compile --resolution lowest-direct --no-deps --python-version 3.12 --all-extras --quiet pyproject.toml |
+  grep -vE '^(confluent-kafka|cryptography|pytest|pytest-asyncio)==' > build/oldest.txt
+uv pip compile --python-version 3.12 --no-emit-index-url --no-emit-find-links --generate-hashes --all-extras \
+  --group dev --custom-compile-command "make lock" --constraint build/oldest.txt --output-file tests/oldest.lock \
+  pyproject.toml "$@"

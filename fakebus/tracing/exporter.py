@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from fakebus import __version__
 from fakebus.broker.record_thread import politely
 from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.escaping import shortened
 from fakebus.limited_log import LimitedLog
 from fakebus.tracing.spans import OPERATIONS, Context, Span
 
@@ -117,12 +118,19 @@ class Exporter:
         made = self._maker.made(spans)
         if not made:
             return
-        if self._exporter.export(made) is SpanExportResult.SUCCESS:
+        problem = ""
+        try:
+            taken = self._exporter.export(made) is SpanExportResult.SUCCESS
+        except Exception as error:  # noqa: BLE001 - older SDKs raise what their HTTP client does
+            taken, problem = False, f": {error}"
+        if taken:
             self.counts["exported"] += len(made)
             return
         self.counts["failed"] += len(made)
         if not self._closing:
-            self._log.warning("%s did not take %d spans", self._collector, len(made))
+            self._log.warning(
+                "%s did not take %d spans%s", self._collector, len(made), shortened(problem)
+            )
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:

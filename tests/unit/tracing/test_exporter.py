@@ -8,6 +8,7 @@ import socket
 import sys
 
 import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Activity, Origin
@@ -123,6 +124,31 @@ async def test_a_collector_that_is_gone_is_told_once_and_not_by_the_sdk(
     assert exporter.counts["failed"] == 2
     told = [each.name for each in caplog.records if each.levelno >= logging.WARNING]
     assert told == ["fakebus.tracing"]
+
+
+async def test_spans_are_sent_after_an_export_that_raised(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = Exporter("http://127.0.0.1:1/v1/traces")
+    sent = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    answers = iter([ConnectionResetError("reset"), SpanExportResult.SUCCESS])
+
+    def export(spans: object) -> SpanExportResult:
+        answer = next(answers)
+        loop.call_soon_threadsafe(sent.set)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(exporter._exporter, "export", export)
+    for number in range(2):
+        sent.clear()
+        exporter.put(span(number))
+        await sent.wait()
+    await exporter.close()
+    assert exporter.counts == {"exported": 1, "failed": 1, "dropped": 0}
+    assert "did not take 1 spans: reset" in caplog.text
 
 
 def test_variables_that_make_no_sense_are_an_error_of_settings(
