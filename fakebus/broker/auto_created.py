@@ -10,12 +10,21 @@ from collections.abc import Mapping
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE
 
-_PREFIXES = {
-    CONSUMER_OFFSETS: "offsets.topic.",
-    TRANSACTION_STATE: "transaction.state.log.",
-    SHARE_GROUP_STATE: "share.coordinator.state.topic.",
+_PARTITIONS = {
+    CONSUMER_OFFSETS: "offsets.topic.num.partitions",
+    TRANSACTION_STATE: "transaction.state.log.num.partitions",
+    SHARE_GROUP_STATE: "share.coordinator.state.topic.num.partitions",
 }
-"""Of the broker's configs for its internal topics."""
+_SEGMENT_BYTES = {
+    CONSUMER_OFFSETS: "offsets.topic.segment.bytes",
+    TRANSACTION_STATE: "transaction.state.log.segment.bytes",
+    SHARE_GROUP_STATE: "share.coordinator.state.topic.segment.bytes",
+}
+_MIN_IN_SYNC = {
+    TRANSACTION_STATE: "transaction.state.log.min.isr",
+    SHARE_GROUP_STATE: "share.coordinator.state.topic.min.isr",
+}
+"""The broker's configs for its internal topics."""
 _CONFIGS = {
     CONSUMER_OFFSETS: {"cleanup.policy": "compact", "compression.type": "producer"},
     TRANSACTION_STATE: {
@@ -39,14 +48,13 @@ def auto_created(name: str, config: BrokerConfig, brokers: int) -> tuple[int, Ma
         config: the broker's.
         brokers: how many there are.
     """
-    prefix = _PREFIXES.get(name)
-    if prefix is None:
+    if name not in _CONFIGS:
         return config.get_int("num.partitions"), {}
     configs = {
         **_CONFIGS[name],
-        "segment.bytes": str(config.get_int(f"{prefix}segment.bytes")),
+        "segment.bytes": str(config.get_int(_SEGMENT_BYTES[name])),
     }
-    if name != CONSUMER_OFFSETS:
+    if name in _MIN_IN_SYNC:
         # Where there are too few brokers Kafka creates no such topic at all.
-        configs["min.insync.replicas"] = str(min(config.get_int(f"{prefix}min.isr"), brokers))
-    return config.get_int(f"{prefix}num.partitions"), configs
+        configs["min.insync.replicas"] = str(min(config.get_int(_MIN_IN_SYNC[name]), brokers))
+    return config.get_int(_PARTITIONS[name]), configs
