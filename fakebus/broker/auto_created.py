@@ -10,21 +10,6 @@ from collections.abc import Mapping
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE
 
-_PARTITIONS = {
-    CONSUMER_OFFSETS: "offsets.topic.num.partitions",
-    TRANSACTION_STATE: "transaction.state.log.num.partitions",
-    SHARE_GROUP_STATE: "share.coordinator.state.topic.num.partitions",
-}
-_SEGMENT_BYTES = {
-    CONSUMER_OFFSETS: "offsets.topic.segment.bytes",
-    TRANSACTION_STATE: "transaction.state.log.segment.bytes",
-    SHARE_GROUP_STATE: "share.coordinator.state.topic.segment.bytes",
-}
-_MIN_IN_SYNC = {
-    TRANSACTION_STATE: "transaction.state.log.min.isr",
-    SHARE_GROUP_STATE: "share.coordinator.state.topic.min.isr",
-}
-"""The broker's configs for its internal topics."""
 _CONFIGS = {
     CONSUMER_OFFSETS: {"cleanup.policy": "compact", "compression.type": "producer"},
     TRANSACTION_STATE: {
@@ -50,11 +35,18 @@ def auto_created(name: str, config: BrokerConfig, brokers: int) -> tuple[int, Ma
     """
     if name not in _CONFIGS:
         return config.get_int("num.partitions"), {}
-    configs = {
-        **_CONFIGS[name],
-        "segment.bytes": str(config.get_int(_SEGMENT_BYTES[name])),
-    }
-    if name in _MIN_IN_SYNC:
-        # Where there are too few brokers Kafka creates no such topic at all.
-        configs["min.insync.replicas"] = str(min(config.get_int(_MIN_IN_SYNC[name]), brokers))
-    return config.get_int(_PARTITIONS[name]), configs
+    if name == CONSUMER_OFFSETS:
+        partitions = config.get_int("offsets.topic.num.partitions")
+        segment_bytes = config.get_int("offsets.topic.segment.bytes")
+        return partitions, {**_CONFIGS[name], "segment.bytes": str(segment_bytes)}
+    if name == TRANSACTION_STATE:
+        partitions = config.get_int("transaction.state.log.num.partitions")
+        segment_bytes = config.get_int("transaction.state.log.segment.bytes")
+        min_in_sync = config.get_int("transaction.state.log.min.isr")
+    else:
+        partitions = config.get_int("share.coordinator.state.topic.num.partitions")
+        segment_bytes = config.get_int("share.coordinator.state.topic.segment.bytes")
+        min_in_sync = config.get_int("share.coordinator.state.topic.min.isr")
+    # Where there are too few brokers Kafka creates no such topic at all.
+    in_sync = {"min.insync.replicas": str(min(min_in_sync, brokers))}
+    return partitions, {**_CONFIGS[name], "segment.bytes": str(segment_bytes), **in_sync}

@@ -9,11 +9,12 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from fakebus.escaping import printable, shortened
+from fakebus.escaping import printable
 from fakebus.schemas.protobuf.descriptors import is_map, is_repeated
 from fakebus.schemas.protobuf.printer import scalar_name
 
 _MOST_NAMES = 20
+_MOST_LETTERS = 60
 
 
 def misfit(message: Descriptor, data: object, reason: str) -> str:
@@ -101,4 +102,5 @@ def _listed(names: list[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    return printable(shortened(json.dumps(value, ensure_ascii=False, default=repr), 60))
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return printable(text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}...")
