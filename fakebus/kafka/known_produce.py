@@ -33,6 +33,8 @@ from fakebus.types import TopicPartition
 _FIRST_FLEXIBLE = 9
 _FIRST_WITH_TOPIC_IDS = 13
 _MOST_KNOWN = 1024
+_LONGEST = 1024
+"""A client may have a name of 32 KiB, which is not to be remembered a thousand times."""
 _CLIENT_ID_AT = 10
 _ACKS = (-1, 1)
 _ONE_BYTE = 127
@@ -103,7 +105,7 @@ class KnownProduce:
             )
         )
         end = _CLIENT_ID_AT - 2 + len(beginning)
-        if beginning == frame[_CLIENT_ID_AT - 2 : end]:
+        if len(beginning) <= _LONGEST and beginning == frame[_CLIENT_ID_AT - 2 : end]:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[version, beginning] = KnownBeginning(

@@ -297,3 +297,12 @@ async def test_so_many_beginnings_are_remembered(
     known = side.dispatcher._known
     assert isinstance(known, KnownProduce)
     assert 0 < len(known._known) <= 3
+
+
+async def test_long_names_of_clients_are_not_remembered(sides: list[Side]) -> None:
+    side = sides[0]
+    for client_id in ("c", "n" * 30_000):
+        await side.ask(side.frame(usual(), 9, client_id), 9)
+    known = side.dispatcher._known
+    assert isinstance(known, KnownProduce)
+    assert [each.client_id for each in known._known.values()] == ["c"]
