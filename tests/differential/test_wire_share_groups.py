@@ -39,6 +39,7 @@ from fakebus.records.batch import parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from tests.differential.group_cases import configure_group, new_group
+from tests.differential.produce_cases import NOW
 from tests.differential.sides import Side, Sides, attempts
 
 pytestmark = pytest.mark.kafka
@@ -47,18 +48,24 @@ BATCHES = (3, 1, 4, 2)
 """How many records each batch of the topic has."""
 RECORDS = sum(BATCHES)
 GIVEN_BACK_S = 0.2
+RELEASE = 2
 
 
 class ShareTalk:
-    """Group that reads a topic of ten records from its beginning, and what its members say."""
+    """Group that reads a topic of ten records from its beginning, and what its members say.
 
-    def __init__(self, side: Side) -> None:
+    Args:
+        side: the broker.
+        limit: how often a record is delivered.
+    """
+
+    def __init__(self, side: Side, limit: int = 10) -> None:
         self.side = side
         self.topic = side.new_topic()
         self.topic_id: UUID = side.topic_id(self.topic)
         self.group = new_group(side)
         self.epochs = [0, 0, 0]
-        wanted = {"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "10"}
+        wanted = {"share.auto.offset.reset": "earliest", "share.delivery.count.limit": str(limit)}
         configure_group(side, self.group, wanted)
         self._produce()
         self._join()
@@ -66,7 +73,7 @@ class ShareTalk:
 
     def _produce(self) -> None:
         for count in BATCHES:
-            records = [NewRecord(key=None, value=b"x", timestamp_ms=1000)] * count
+            records = [NewRecord(key=None, value=b"x", timestamp_ms=NOW)] * count
             data = PartitionProduceData(index=0, records=build_batch(records))
             topic = TopicProduceData(name=self.topic, partition_data=[data])
             request = ProduceRequest(acks=-1, timeout_ms=10_000, topic_data=[topic])
@@ -92,6 +99,8 @@ class ShareTalk:
         for _ in attempts(10):
             _, answer = self.fetch(2, 1, mode=1)
             if answer and answer[0]["acquired"]:
+                # Unlike a close this is answered when others can have the record.
+                self.acknowledge(2, 0, (RELEASE,))
                 self.play("close", 2, 0, 0)
                 return
         raise AssertionError(answer)
@@ -194,6 +203,23 @@ def _offsets(data: bytes) -> Iterator[int]:
         header = parse_header(data)
         yield from range(header.base_offset, header.last_offset + 1)
         data = data[header.size :]
+
+
+@pytest.mark.parametrize("limit", [2, 3, 5])
+@pytest.mark.parametrize("mode", [0, 1])
+def test_records_that_come_back_are_delivered_alike(sides: Sides, limit: int, mode: int) -> None:
+    def scenario(side: Side) -> Any:
+        talk, heard = ShareTalk(side, limit), []
+        for _ in range(9):
+            _, rows = talk.fetch(0, 7, mode)
+            heard.append(rows)
+            if not rows:
+                break
+            offsets = [offset for offset, _ in rows[0]["acquired"]]
+            heard.append(talk.acknowledge(0, offsets[0], (RELEASE,) * len(offsets)))
+        return heard
+
+    sides.compare(scenario)
 
 
 def test_requests_of_share_groups_are_refused_alike(sides: Sides) -> None:

@@ -27,9 +27,9 @@ from fakebus.broker.share_delivery.partition import (
     AcquiredRange,
     Lock,
     Mark,
-    Run,
     SharePartition,
 )
+from fakebus.broker.share_delivery.runs import Run
 from fakebus.broker.share_delivery.sessions import ShareSession, ShareSessions
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock, Timer

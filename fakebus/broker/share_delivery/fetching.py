@@ -11,7 +11,8 @@ from fakebus.broker.delayed_fetch import DelayedFetch, WaitingRoom
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.share_delivery.deliveries import Delivery, ShareDeliveries
-from fakebus.broker.share_delivery.partition import AcquiredRange, Range
+from fakebus.broker.share_delivery.partition import AcquiredRange
+from fakebus.broker.share_delivery.runs import Range
 from fakebus.clock import Timer
 from fakebus.errors import ErrorCode
 from fakebus.records.batch import BatchHeader, parse_header

@@ -11,33 +11,27 @@ import logging
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum, IntEnum
+from dataclasses import replace
+from enum import IntEnum
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
 from fakebus.broker.groups.group import SHARE_STATE_PREFIX
+from fakebus.broker.share_delivery.careful import Portion, threshold
+from fakebus.broker.share_delivery.runs import (
+    NO_BATCH,
+    Range,
+    RecordState,
+    Run,
+    cut_undelivered,
+    joined_runs,
+)
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.broker.groups")
-
-
-class RecordState(Enum):
-    """State of a record; the value is its letter where it is stored."""
-
-    AVAILABLE = "a"
-    ACQUIRED = "l"
-    """Locked: a member has it, until its lock times out."""
-    ACKNOWLEDGED = "d"
-    ARCHIVED = "x"
-    """Nobody gets it any more: it was rejected, or delivered too often, or is no record."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the group is done with the record."""
-        return self in (RecordState.ACKNOWLEDGED, RecordState.ARCHIVED)
 
 
 class Acknowledgement(IntEnum):
@@ -72,10 +66,7 @@ class AcknowledgedRange(NamedTuple):
                 first = offset + 1
 
 
-Range = tuple[int, int]
-"""First and last offset."""
-
-Mark = tuple[int, "list[Run]"]
+Mark = tuple[int, list[Run]]
 """What :meth:`SharePartition.roll_back` goes back to."""
 
 
@@ -85,25 +76,6 @@ class AcquiredRange(NamedTuple):
     first: int
     last: int
     delivery_count: int
-
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """Run of offsets in one state."""
-
-    first: int
-    last: int
-    state: RecordState = RecordState.AVAILABLE
-    deliveries: int = 0
-    member_id: str = ""
-    due_s: float = 0.0
-    """When the lock times out, on the monotonic clock."""
-
-    def continues(self, before: Run) -> bool:
-        """Whether it says of its offsets what another run says of those just before."""
-        return (self.first - 1, self.state, self.deliveries, self.member_id, self.due_s) == (
-            *(before.last, before.state, before.deliveries, before.member_id, before.due_s),
-        )
 
 
 class Lock(NamedTuple):
@@ -116,6 +88,7 @@ class Lock(NamedTuple):
 
 
 _first, _last = attrgetter("first"), attrgetter("last")
+_batch, _deliveries = attrgetter("batch"), attrgetter("deliveries")
 _STORED = re.compile(r"(\d{1,19})-(\d{1,19})([adx])(\d{1,5})")
 
 
@@ -148,7 +121,7 @@ class SharePartition:
             if found is None or int(found[1]) != self.end_offset or int(found[2]) < int(found[1]):
                 raise ValueError(f"{part!r} does not go on at offset {self.end_offset}")
             run = Run(first=int(found[1]), last=int(found[2]), state=RecordState(found[3]))
-            run.deliveries = int(found[4])
+            run.deliveries, run.batch = int(found[4]), (run.first, run.last)
             self._runs.append(run)
 
     @classmethod
@@ -166,13 +139,13 @@ class SharePartition:
 
         A lock is not kept: whoever has a record when the broker ends loses it.
         """
-        kept = [
-            replace(run, state=RecordState.AVAILABLE, deliveries=run.deliveries - 1)
+        kept = joined_runs(
+            replace(run, state=RecordState.AVAILABLE, deliveries=run.deliveries - 1, batch=NO_BATCH)
             if run.state is RecordState.ACQUIRED
-            else run
+            else replace(run, batch=NO_BATCH)
             for run in self._runs
-        ]
-        self._cut_undelivered(kept, -1)
+        )
+        cut_undelivered(kept, -1)
         parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
         return SHARE_STATE_PREFIX + ",".join(parts)
 
@@ -257,42 +230,51 @@ class SharePartition:
             ends: the last offsets of batches; those behind the last record that the member gets are
                 not in flight.
         """
-        if last >= self.end_offset and most_new > 0:
+        new = max(first, self.end_offset)
+        if last >= new and most_new > 0:
             self._begin(first, last, most_new)
         for begin, end in dropped:
             for run in self._cut_out(begin, end):
                 if run.state is RecordState.AVAILABLE:
                     run.state = RecordState.ARCHIVED
-        acquired: list[AcquiredRange] = []
-        for run in self._cut_out(first, last):
-            if run.state is not RecordState.AVAILABLE:
-                continue
-            if run.deliveries >= lock.max_deliveries:
-                self._give_up(run)
-                continue
-            if most <= 0:
-                break
-            if run.last - run.first >= most:
-                self._cut_out(run.first, run.first + most - 1)
-            run.state, run.member_id, run.due_s = RecordState.ACQUIRED, lock.member_id, lock.due_s
-            run.deliveries += 1
-            most -= run.last - run.first + 1
-            acquired.append(AcquiredRange(run.first, run.last, run.deliveries))
+        acquired = self._acquire(self._cut_out(first, last), lock, most)
         reached = acquired[-1].last if acquired else last
-        self._cut_undelivered(
+        cut_undelivered(
             self._runs, min((each for each in ends if each >= reached), default=self.end_offset)
         )
+        for run in self._between(new, self.end_offset):
+            run.batch = (new, self.end_offset - 1)
         self._tidy()
         return acquired
 
-    @staticmethod
-    def _cut_undelivered(runs: list[Run], end: int) -> None:
-        """Leave out behind an offset what no member ever got."""
-        while runs and runs[-1].state is RecordState.AVAILABLE and not runs[-1].deliveries:
-            if runs[-1].first <= end:
-                runs[-1].last = min(runs[-1].last, end)
-                return
-            runs.pop()
+    def _acquire(self, runs: list[Run], lock: Lock, most: int) -> list[AcquiredRange]:
+        """Give a member what is available of some runs, batch by batch."""
+        acquired: list[AcquiredRange] = []
+        available = (run for run in runs if run.state is RecordState.AVAILABLE)
+        for (first, last), of_batch in groupby(available, key=_batch):
+            portion, parts = None, list(of_batch)
+            if max(map(_deliveries, parts)) >= threshold(lock.max_deliveries):
+                if acquired:
+                    break
+                portion = Portion(last - first + 1, lock.max_deliveries)
+            for run in parts:
+                count = min(run.last - run.first + 1, most)
+                count = count if portion is None else portion.take(count, run.deliveries)
+                if count > 0:
+                    acquired.append(self._give(run, count, lock))
+                    most -= count
+                if portion is not None and portion.is_full:
+                    break
+            if most <= 0 or (portion is not None and acquired):
+                break
+        return acquired
+
+    def _give(self, run: Run, count: int, lock: Lock) -> AcquiredRange:
+        """Give a member the first records of a run, and say what it has got."""
+        self._cut_out(run.first, run.first + count - 1)
+        run.state, run.member_id, run.due_s = RecordState.ACQUIRED, lock.member_id, lock.due_s
+        run.deliveries += 1
+        return AcquiredRange(run.first, run.last, run.deliveries)
 
     def _begin(self, first: int, last: int, most: int) -> None:
         """Let offsets behind the end be in flight, as far as they are in a range."""
@@ -416,12 +398,9 @@ class SharePartition:
 
     def _tidy(self) -> None:
         """Go on behind what is done, and join what is alike."""
-        joined: list[Run] = []
+        done = 0
         for run in self._runs:
-            if not joined and run.state.is_final:
-                self.start_offset = run.last + 1
-            elif joined and run.continues(joined[-1]):
-                joined[-1].last = run.last
-            else:
-                joined.append(run)
-        self._runs = joined
+            if not run.state.is_final:
+                break
+            self.start_offset, done = run.last + 1, done + 1
+        self._runs = joined_runs(self._runs[done:])

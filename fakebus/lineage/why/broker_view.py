@@ -14,7 +14,8 @@ from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.broker.share_delivery.partition import RecordState, SharePartition
+from fakebus.broker.share_delivery.partition import SharePartition
+from fakebus.broker.share_delivery.runs import RecordState
 from fakebus.broker.topics import Topics
 from fakebus.broker.turns import in_turns
 from fakebus.lineage.lineage import Lineage

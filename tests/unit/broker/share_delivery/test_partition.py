@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow
 
 ACCEPT, RELEASE, REJECT = Acknowledgement.ACCEPT, Acknowledgement.RELEASE, Acknowledgement.REJECT
-LIMIT = 3
+LIMIT = 4
 
 
 def lock(member_id: str = "a", due_s: float = 30.0) -> Lock:
@@ -100,8 +102,43 @@ def test_a_record_that_was_given_back_as_often_as_the_limit_is_given_to_nobody()
         counts += [count for _, _, count in acquired]
         partition.release(lambda _: True, LIMIT)
 
-    assert counts == [1, 2, 3]
+    assert counts == [1, 2, 3, 4]
     assert partition.start_offset == 1
+
+
+def delivered(partition: SharePartition, times: int) -> list:
+    """Let a member get what it can and give it back, so often; return what it has got."""
+    told = []
+    for _ in range(times):
+        told.append(partition.acquire(partition.next_offset, 7, lock(), 100, 100, ()))
+        partition.release(lambda _: True, LIMIT)
+    return told
+
+
+def test_a_batch_that_comes_back_is_halved_and_the_last_delivery_of_a_record_is_its_own() -> None:
+    partition = SharePartition(0)
+
+    assert delivered(partition, 6) == [
+        [(0, 7, 1)],
+        [(0, 7, 2)],
+        [(0, 3, 3)],
+        [(0, 0, 4)],
+        [(1, 1, 4)],
+        [(2, 2, 4)],
+    ]
+    assert partition.start_offset == 3
+
+
+def test_a_limit_that_was_lowered_lets_records_come_once_more() -> None:
+    partition = SharePartition(0)
+    delivered(partition, 2)
+
+    lower = Lock("a", 30.0, 2)
+    acquired = partition.acquire(0, 7, lower, 100, 100, ())
+    partition.release(lambda _: True, lower.max_deliveries)
+
+    assert acquired == [(0, 3, 3)]
+    assert partition.start_offset == 4
 
 
 def test_what_no_batch_holds_any_more_is_passed() -> None:
@@ -184,23 +221,52 @@ def test_runs_of_records_do_what_single_records_would(steps: list[tuple]) -> Non
 
 
 class Model:
-    """Records in flight, one by one: state, member, deliveries."""
+    """Records in flight, one by one: state, member, deliveries; with Kafka's rules for batches."""
 
     def __init__(self) -> None:
         self.start = 0
         self.records: list[list] = []
+        self.batches: list[range] = []
+        """Of each record, what was first delivered with it."""
 
     @property
     def unfinished(self) -> int:
         return sum(state != "done" for state, _, _ in self.records[self.start :])
 
     def acquire(self, member: str, last: int, most: int) -> list[tuple[int, int]]:
-        while len(self.records) <= last:
-            self.records.append(["free", "", 0])
-        free = [at for at in range(self.start, last + 1) if self.records[at][0] == "free"][:most]
-        for at in free:
+        new = range(len(self.records), last + 1)
+        self.records += [["free", "", 0] for _ in new]
+        self.batches += [new] * len(new)
+        got: list[int] = []
+        for batch in dict.fromkeys(self.batches[self.start : last + 1]):
+            free = [
+                at
+                for at in range(self.start, last + 1)
+                if self.batches[at] is batch and self.records[at][0] == "free"
+            ]
+            is_divided = max((self.records[at][2] for at in free), default=0) >= LIMIT // 2
+            if is_divided and got:
+                break
+            got += self._portion(len(batch), free) if is_divided else free
+            if is_divided and got:
+                break
+        for at in got[:most]:
             self.records[at] = ["taken", member, self.records[at][2] + 1]
-        return [(at, self.records[at][2]) for at in free]
+        return [(at, self.records[at][2]) for at in got[:most]]
+
+    def _portion(self, size: int, free: list[int]) -> list[int]:
+        portion: list[int] = []
+        most = None
+        for at in free:
+            count = self.records[at][2]
+            if count == LIMIT - 1:
+                return portion or [at]
+            if most is None and count >= LIMIT // 2:
+                most = max(1, size >> (count - LIMIT // 2 + 1))
+            portion.append(at)
+            if len(portion) == most:
+                break
+        return portion
 
     def acknowledge(self, member: str, at: int, kind: Acknowledgement) -> bool:
         if at < self.start:
@@ -234,3 +300,7 @@ class Model:
                 record[:] = ["free", "", record[2] - 1]
         while self.records[self.start :] and self.records[-1] == ["free", "", 0]:
             self.records.pop()
+        self.batches = []
+        for _, alike in groupby(self.records):
+            first, count = len(self.batches), len(list(alike))
+            self.batches += [range(first, first + count)] * count
