@@ -164,6 +164,11 @@ def answers_metadata(port: int) -> bool:
     return bool(brokers > 0)
 
 
+def new_cluster_id() -> str:
+    """Return 16 bytes in URL-safe base64, which as Kafka's own do not start with a dash."""
+    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
+
+
 class Kafka:
     """One Apache Kafka process over one log directory."""
 
@@ -173,6 +178,7 @@ class Kafka:
         port: int,
         settings: Mapping[str, str],
         jvm_options: Sequence[str] = JVM_OPTIONS,
+        cluster_id: str | None = None,
     ) -> None:
         """Format the storage.
 
@@ -181,6 +187,7 @@ class Kafka:
             port: Where clients connect, on 127.0.0.1.
             settings: Broker configs by Kafka's names; they stand over the referee's own.
             jvm_options: How Java runs.
+            cluster_id: Of the cluster that it belongs to; a new one without.
 
         Raises:
             RefereeError: Java or the jars are missing, or Kafka refuses the settings.
@@ -200,9 +207,8 @@ class Kafka:
         rows = {**SETTINGS, **listeners, **settings}
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in rows.items()))
         self._java = [java(), *jvm_options, "-cp", class_path()]
-        # A cluster id is 16 bytes in URL-safe base64; Kafka's own never start with a dash either.
-        cluster_id = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id]
+        command = [*self._java, "kafka.tools.StorageTool", "format"]
+        command += ["-t", cluster_id or new_cluster_id()]
         command += ["-c", str(self._properties)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

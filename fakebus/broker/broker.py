@@ -34,7 +34,8 @@ from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
-from fakebus.broker.nodes import Nodes, load_cluster_id
+from fakebus.broker.identity import load_cluster_id
+from fakebus.broker.nodes import Nodes
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog

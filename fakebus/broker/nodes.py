@@ -8,17 +8,17 @@ changes when that node stops.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING
+from uuid import UUID
 from zlib import crc32
 
+from fakebus.broker.identity import Node, node_of
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE, partition_of
-from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
+from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.wording import counted
 
 if TYPE_CHECKING:
@@ -26,25 +26,14 @@ if TYPE_CHECKING:
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.broker.topics import Topic, Topics
     from fakebus.broker.values import Values
-    from fakebus.storage.interface import MetaStore
 
 logger = logging.getLogger("fakebus.broker")
 
-_CLUSTER_ID_KEY = "cluster.id"
-_LOG_DIRECTORY = "fakebus"
-"""What is answered when the broker was not told where its logs are."""
 KEPT_IN = {"GROUP": CONSUMER_OFFSETS, "TRANSACTION": TRANSACTION_STATE}
 """The topics in whose partitions Kafka keeps groups and transactions; their leaders coordinate."""
 NOBODY = -1
 """The leader of a partition whose replicas have all stopped."""
 _REPLICATION_FACTOR = "default.replication.factor"
-
-
-class Node(NamedTuple):
-    """Node of the cluster, for which one or more listeners answer."""
-
-    node_id: int
-    rack: str | None = None
 
 
 class Nodes(Sequence[Node]):
@@ -135,9 +124,19 @@ class Nodes(Sequence[Node]):
         return [*self.ids[start:], *self.ids[:start]]
 
     def in_sync(self, log: PartitionLog, replicas: Sequence[int]) -> list[int]:
-        """Return those of a partition's replicas that run; the last one to stop if none does."""
-        running = [node_id for node_id in replicas if node_id in self._running]
-        return running or [self._leaders.get(log, replicas[0])]
+        """Return those of a partition's replicas that run; none while nobody leads it."""
+        is_led = self.leader(log) != NOBODY
+        return [node_id for node_id in replicas if is_led and node_id in self._running]
+
+    def eligible(self, log: PartitionLog) -> list[int]:
+        """Return who may lead a partition that nobody leads: the last one that has (KIP-966)."""
+        return [] if self.single or self.leader(log) != NOBODY else [self._last_leader(log)]
+
+    def _last_leader(self, log: PartitionLog) -> int:
+        topic, partition = log.topic_partition
+        found = self._topics.get(topic)
+        preferred = NOBODY if found is None else self.replicas(found, partition)[0]
+        return self._leaders.get(log, preferred)
 
     def leader(self, log: PartitionLog) -> int:
         """Return the node that leads a partition, or :data:`NOBODY`."""
@@ -148,7 +147,9 @@ class Nodes(Sequence[Node]):
             return NOBODY
         leader = self._leaders.get(log)
         if leader is None:
-            leader = self.replicas(topic, partition)[0]
+            # One that is new is led by the first that runs.
+            replicas = self.replicas(topic, partition)
+            leader = self._first_running(replicas, NOBODY)
         return leader if leader in self._running else NOBODY
 
     def has_enough(self, log: PartitionLog) -> bool:
@@ -256,10 +257,14 @@ class Nodes(Sequence[Node]):
         if self.single or leader == replicas[0] or (unclean and leader != NOBODY):
             raise BrokerError(ErrorCode.ELECTION_NOT_NEEDED)
         if unclean:
-            raise BrokerError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)
-        if replicas[0] not in self._running:
-            raise BrokerError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE)
-        await self._move([(log, replicas[0])])
+            elected = self._first_running(replicas, NOBODY)
+            if elected == NOBODY:
+                raise BrokerError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)
+        else:
+            elected = replicas[0]
+            if elected not in self.in_sync(log, replicas):
+                raise BrokerError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE)
+        await self._move([(log, elected)])
 
     # -- groups and transactions --
 
@@ -312,7 +317,9 @@ class Nodes(Sequence[Node]):
         await self._tell(node_id, running=False)
 
     async def start(self, node_id: int) -> None:
-        """Start a node again; it leads what nobody else could.
+        """Start a node again; it leads what it has led last, or may have led by its configs.
+
+        Others wait for their last leader, unless unclean.leader.election.enable is set.
 
         Raises:
             BrokerError: BROKER_ID_NOT_REGISTERED.
@@ -323,12 +330,16 @@ class Nodes(Sequence[Node]):
         if node_id in self._running:
             return
         await self._tell(node_id, running=True)
-        orphans = [
-            log
-            for topic in self._topics
-            for index, log in enumerate(topic.partitions)
-            if self.leader(log) == NOBODY and node_id in self.replicas(topic, index)
-        ]
+        orphans = []
+        for topic in self._topics:
+            unclean = topic.config.unclean_leader_election
+            for index, log in enumerate(topic.partitions):
+                leader, replicas = self.leader(log), self.replicas(topic, index)
+                if leader != NOBODY:
+                    # It goes on when a better one comes.
+                    self._leaders.setdefault(log, leader)
+                elif self._last_leader(log) == node_id or (unclean and node_id in replicas):
+                    orphans.append(log)
         self._running.add(node_id)
         try:
             await self._move([(log, node_id) for log in orphans])
@@ -403,43 +414,3 @@ class Nodes(Sequence[Node]):
         orphans = sum(leader not in self._running for _, leader in moved)
         others = counted(len(moved) - orphans, "partition")
         return f"others lead {others} of it, and nobody {orphans}" if moved else "it led nothing"
-
-
-def node_of(config: BrokerConfig) -> Node:
-    """Return the node that the configs describe.
-
-    ``broker.id`` may number it instead of ``node.id``, as in Kafka.
-
-    Raises:
-        ConfigError: the two are given and differ.
-    """
-    node_id, broker_id = config.get_int("node.id"), config.get_int("broker.id")
-    if "broker.id" not in config.static:
-        broker_id = node_id
-    elif broker_id < 0:
-        raise ConfigError(f"broker.id cannot be {broker_id}; the numbers of nodes begin with 0")
-    elif "node.id" in config.static and node_id != broker_id:
-        raise ConfigError(
-            f"node.id is {node_id} and broker.id is {broker_id}; they have to be the same, so "
-            "give one of them"
-        )
-    return Node(broker_id, config.get_str("broker.rack") or None)
-
-
-def log_directory(config: BrokerConfig) -> str:
-    """Return where all logs lie, as far as clients are told."""
-    return config.static.get("log.dirs", _LOG_DIRECTORY)
-
-
-async def load_cluster_id(storage: MetaStore) -> str:
-    """Return the stored id of the cluster; a new one is made where there is none.
-
-    Raises:
-        StorageError: it could not be stored.
-    """
-    stored = storage.get_meta(_CLUSTER_ID_KEY)
-    if stored is None:
-        # Kafka's form: a random UUID in URL-safe base64 without padding.
-        stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
-        await storage.set_meta(_CLUSTER_ID_KEY, stored)
-    return stored

@@ -30,7 +30,7 @@ from fakebus.types import Buffer
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
-    from fakebus.broker.nodes import Node
+    from fakebus.broker.identity import Node
     from fakebus.kafka.known_produce import KnownProduce
 
 _PRODUCE = int(ApiKey.PRODUCE)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from fakebus.broker.broker import Broker
-    from fakebus.broker.nodes import Node
+    from fakebus.broker.identity import Node
 
 logger = logging.getLogger("fakebus.kafka")
 

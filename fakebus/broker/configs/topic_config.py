@@ -51,6 +51,7 @@ class TopicConfig:
         "segment_ms",
         "timestamp_after_max_ms",
         "timestamp_before_max_ms",
+        "unclean_leader_election",
         "validate_keys",
         "validate_values",
         "value_subject_strategy",
@@ -97,6 +98,7 @@ class TopicConfig:
         self.min_compaction_lag_ms = self._int("min.compaction.lag.ms")
         self.max_compaction_lag_ms = self._int("max.compaction.lag.ms")
         self.min_in_sync_replicas = self._int("min.insync.replicas")
+        self.unclean_leader_election = bool(self._values["unclean.leader.election.enable"])
         ratio = self._values["min.cleanable.dirty.ratio"]
         self.min_cleanable_dirty_ratio = ratio if isinstance(ratio, float) else 0.0
         # Kafka's own tests need segments below the smallest valid segment.bytes, and so do ours.

@@ -11,7 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.nodes import log_directory
+from fakebus.broker.identity import log_directory
 from fakebus.broker.security.resources import CLUSTER_NAME, Operation, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles

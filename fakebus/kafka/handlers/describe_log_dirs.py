@@ -10,7 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.nodes import log_directory
+from fakebus.broker.identity import log_directory
 from fakebus.broker.topics import Topic
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey

@@ -91,7 +91,9 @@ def _topic(listed: ListedTopic, context: RequestContext) -> DescribeTopicPartiti
                 leader_epoch=listed.topic.partitions[index].leader_epoch,
                 replica_nodes=at.replicas,
                 isr_nodes=at.in_sync,
-                eligible_leader_replicas=[],
+                eligible_leader_replicas=context.broker.nodes.eligible(
+                    listed.topic.partitions[index]
+                ),
                 last_known_elr=[],
                 offline_replicas=at.offline,
             )

@@ -13,6 +13,7 @@ from fakebus.broker.topic_names import partition_of
 from fakebus.broker.topic_requests import NewTopic
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
 
 
 async def restarted(path: Path, nodes: int) -> tuple[SqliteStorage, Broker]:
@@ -123,6 +124,60 @@ async def test_leaders_are_elected_only_where_that_is_needed_and_can_be() -> Non
     assert await refused(unclean=True) is ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE
     await nodes.start(2)
     assert nodes.leader(topic.partitions[0]) == 2
+    await broker.close()
+    await storage.close()
+
+
+async def test_a_partition_that_nobody_leads_waits_for_its_last_leader_unless_any_may_lead() -> (
+    None
+):
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=3)
+    await broker.start()
+    may = (("unclean.leader.election.enable", "true"),)
+    for name, configs in (("waits", ()), ("may", may)):
+        wanted = NewTopic(name=name, assignments=((0, (2, 3)),), configs=configs)
+        await broker.topic_admin.create_topics([wanted])
+    nodes = broker.nodes
+    logs = [broker.partition_log(TopicPartition(name, 0)) for name in ("waits", "may")]
+
+    def led() -> list[tuple[int, list[int], list[int]]]:
+        return [
+            (nodes.leader(log), nodes.in_sync(log, [2, 3]), nodes.eligible(log)) for log in logs
+        ]
+
+    await nodes.stop(2)
+    await nodes.stop(3)
+    assert led() == [(NOBODY, [], [3])] * 2
+    await nodes.start(2)
+    assert led() == [(NOBODY, [], [3]), (2, [2], [])]
+    waits = broker.topics.get("waits")
+    assert waits is not None
+    with pytest.raises(BrokerError) as error:
+        await nodes.elect(waits, 0)
+    assert error.value.error_code is ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE
+    await nodes.elect(waits, 0, unclean=True)
+    await nodes.start(3)
+    assert led() == [(2, [2, 3], [])] * 2
+    await nodes.stop(2)
+    await nodes.stop(3)
+    await nodes.start(3)
+    assert led() == [(3, [3], [])] * 2
+    await broker.close()
+    await storage.close()
+
+
+async def test_a_new_partition_is_led_by_the_first_that_runs_and_stays_there() -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=3)
+    await broker.start()
+    await broker.nodes.stop(2)
+    wanted = NewTopic(name="t", assignments=((0, (2, 3)),))
+    await broker.topic_admin.create_topics([wanted])
+    log = broker.partition_log(TopicPartition("t", 0))
+    assert broker.nodes.leader(log) == 3
+    await broker.nodes.start(2)
+    assert (broker.nodes.leader(log), log.leader_epoch) == (3, 0)
     await broker.close()
     await storage.close()
 

@@ -46,6 +46,7 @@ ATTRIBUTES = {
     "segment.bytes": "segment_bytes",
     "internal.segment.bytes": "segment_bytes",
     "segment.ms": "segment_ms",
+    "unclean.leader.election.enable": "unclean_leader_election",
     "confluent.key.schema.validation": "validate_keys",
     "confluent.key.subject.name.strategy": "key_subject_strategy",
     "confluent.value.schema.validation": "validate_values",
