@@ -49,10 +49,12 @@ class HttpConnection(web.RequestHandler):
         share: of all requests in a turn of the event loop.
     """
 
-    __slots__ = ("_share", "origins", "peer")
+    __slots__ = ("_share", "_silent", "origins", "peer")
 
     def __init__(self, server: web.Server, share: TurnShare) -> None:
         self._share = share
+        self._silent: asyncio.TimerHandle | None = None
+        """Ends the connection if no request comes; older aiohttp sees to later ones only."""
         self.origins: dict[tuple[str, str], Origin] = {}
         self.peer: Peer | None = None
         super().__init__(
@@ -73,11 +75,19 @@ class HttpConnection(web.RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._silent = loop.call_later(HEADERS_TIMEOUT_S, transport.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Let it be known that nothing more comes from the client."""
+        self._end_waiting()
         self._close_origins()
         super().connection_lost(exc)
+
+    def _end_waiting(self) -> None:
+        if self._silent is not None:
+            self._silent.cancel()
+            self._silent = None
 
     def _close_origins(self) -> None:
         for origin in self.origins.values():
@@ -109,6 +119,7 @@ class HttpConnection(web.RequestHandler):
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> tuple[web.StreamResponse, bool]:
         """Serve a request, from its first word to the last one of the answer."""
+        self._end_waiting()
         handled = super()._handle_request(request, start_time, request_handler)
         return await self._share.run(handled)
 
