@@ -50,7 +50,7 @@ _NOTHING_MORE = (
     "Nothing more is stored. Move it back if it was moved; otherwise stop fakebus, and start it "
     "with a backup or a new file"
 )
-LOOK_INTERVAL_S = 0.002
+LOOK_INTERVAL_S = 0.00025
 """How long a look is good for. What is stored meanwhile is lost with all that was stored before."""
 _SETTLED_NS = 1_000_000_000
 """When the last change of a directory is so old, a later one has another time, however coarse."""

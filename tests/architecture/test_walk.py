@@ -64,7 +64,8 @@ FETCH = {
     "broker/tail_cache.py",
 }
 MOST_MODULES = 12
-MOST_CALLS = 54
+MOST_CALLS = 62
+"""A look at the files, which only some pay for, is eight of them."""
 MOST_FETCH_CALLS = 92
 """What is noted of a fetch, where it begins and what it was sent, takes a dozen."""
 
