@@ -82,6 +82,9 @@ async def answer(
         if not work.done():
             raise SqlError(f"the query takes more than {MOST_S:g} s, and was given up")
         return work.result()
+    except BaseException:
+        work.add_done_callback(_drop)
+        raise
     finally:
         is_over = work.done()
         work.cancel()
@@ -94,6 +97,12 @@ async def answer(
             await asyncio.wrap_future(closing)
         else:
             _end(engine, closing)
+
+
+def _drop(work: asyncio.Future[Answer]) -> None:
+    """Close the rows of an answer that nobody takes."""
+    if not work.cancelled() and work.exception() is None:
+        work.result().rows.close()
 
 
 async def _take_turn(is_abandoned: Callable[[], bool]) -> None:
@@ -125,4 +134,5 @@ async def _answer(
     wanted: list[TableName] = await run(engine.tables, text)
     records = await load_gently(engine, wanted, cluster, MOST_BYTES, run, pace)
     found: Rows = await run(engine.run, text, *most)
-    return Answer(found.columns, await run(found.path.open, "rb"), records, found.complete)
+    # Not in the thread: nobody would close it for a query that is cancelled meanwhile.
+    return Answer(found.columns, found.path.open("rb"), records, found.complete)
