@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from fakebus.app import FakeBus
 from fakebus.web import body, connection
@@ -96,6 +97,20 @@ def test_headers_that_do_not_come_end_the_connection(
     with _open(embedded_bus) as client:
         client.sendall(sent)
         assert _answer(client) == (0, None)
+
+
+def test_an_answer_may_take_longer_than_headers(
+    embedded_bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = {"schema": '"string"'}
+    requests.post(f"{embedded_bus.http_url}/subjects/s/versions", json=schema, timeout=60)
+    monkeypatch.setattr(connection, "HEADERS_TIMEOUT_S", 0.2)
+    with _open(embedded_bus) as client:
+        client.sendall(
+            b"GET /_fakebus/v1/topics/_schemas/records?wait_for=9&timeout=1000 HTTP/1.1\r\n"
+            b"Host: localhost\r\nConnection: close\r\n\r\n"
+        )
+        assert _answer(client)[0] == 408
 
 
 def test_a_body_that_does_not_come_is_told(
