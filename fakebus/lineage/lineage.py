@@ -22,7 +22,7 @@ from fakebus.types import TopicPartition
 
 _WRITE_S = 0.15
 """How long activities wait until they are stored."""
-_PEERS_MS = 5000
+PEERS_MS = 5000
 """How long what a client does waits until its process is found: as long as connections of a process
 are taken for those of several, what it writes is not held against what it commits."""
 _AT_ONCE = 500
@@ -139,7 +139,7 @@ class Lineage:
         self._will_write = False
         if self._closed:
             return
-        self._take(_AT_ONCE, _PEERS_MS)
+        self._take(_AT_ONCE, PEERS_MS)
         if not self._broker.activity.is_empty:
             self._wake()
         with contextlib.suppress(StorageError):

@@ -21,7 +21,7 @@ from fakebus.broker.tail import LogCursor
 from fakebus.broker.turns import Pace
 from fakebus.broker.verbs import WRITTEN
 from fakebus.lineage.clients import Client, Run
-from fakebus.lineage.lineage import Lineage
+from fakebus.lineage.lineage import PEERS_MS, Lineage
 from fakebus.lineage.place import Place
 from fakebus.records.record import Record
 from fakebus.tracing.spans import (
@@ -47,8 +47,6 @@ _AT_ONCE = 200
 _MOST_KNOWN = 20_000
 """Records whose contexts are known, and records that are being processed."""
 _MOST_LINKS = 8
-_PEERS_S = 5.0
-"""How long it is waited until the processes of clients are found."""
 _QUIET_S = 15.0
 _LAST_S = 0.3
 """How long it is looked at what clients did last when the bus ends."""
@@ -155,7 +153,7 @@ class Tracing:
         # A client's service, and what it was sent before it wrote, is told by its process, which is
         # looked up beside.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PEERS_S):
+            async with asyncio.timeout(PEERS_MS / 1000):
                 for peer in {each.origin.peer for each in found if each.origin.peer is not None}:
                     await peer.known()
         # Of what is written behind it is to be known that the client was sent something before.

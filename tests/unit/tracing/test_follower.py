@@ -59,7 +59,7 @@ async def test_what_is_written_waits_until_its_process_is_found(
         await bus.broker.topics.create("orders", 1, {})
         peer = Sought(host="127.0.0.1", port=1, local_port=2)
         shop = Origin(front_end="kafka", client_id="shop", peer=peer)
-        monkeypatch.setattr("fakebus.tracing.follower._PEERS_S", 60)
+        monkeypatch.setattr("fakebus.tracing.follower.PEERS_MS", 60_000)
         await bus.broker.produce(TopicPartition("orders", 0), batch(b"a"), origin=shop)
         await asked.wait()
         assert put.empty()
