@@ -37,7 +37,8 @@ def run(arguments: Sequence[str], pytest: Callable[[Sequence[str]], int]) -> int
         The exit status.
     """
     FAILED.unlink(missing_ok=True)
-    status = pytest(arguments)
+    # When one more fails, all has failed: nobody waits for hundreds that stand behind one another.
+    status = pytest([*arguments, f"--maxfail={MOST + 1}"])
     if status != _TESTS_FAILED or not FAILED.exists():
         return status
     failed = sorted(json.loads(FAILED.read_text(encoding="utf-8")))

@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_fails_is_run_once_more_and_told(capsys: pytest.CaptureFixture[str]) -> None:
     runs = Pytest(["tests/a.py::test_b", "tests/a.py::test_a"], [])
     assert run_tests.run(["-q", "tests"], runs) == 0
-    assert [len(each) for each in runs.arguments] == [2, 6]
+    assert [len(each) for each in runs.arguments] == [3, 6]
     assert "--last-failed" in runs.arguments[1]
     out = capsys.readouterr().out
     assert "2 of the tests failed" in out
@@ -80,8 +80,24 @@ def test_what_an_earlier_run_has_noted_is_not_run() -> None:
     assert run_tests.run([], Pytest(1)) == 1
 
 
+def told(source: str, *arguments: str) -> str:
+    """What a run of a file of tests has told; it has to end well."""
+    Path("test_it.py").write_text(source)
+    command = [sys.executable, str(PROGRAM), "-q", "-n", "2", "--disable-plugin-autoload"]
+    ran = subprocess.run(
+        [*command, "-p", "xdist", *arguments, "test_it.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        check=False,
+    )
+    out = ran.stdout.decode()
+    assert ran.returncode == 0, out
+    return out
+
+
 def test_pytest_itself_runs_what_failed_and_nothing_else() -> None:
-    Path("test_it.py").write_text(
+    out = told(
         "from pathlib import Path\n"
         "def test_by_chance():\n"
         "    there = Path('there').exists()\n"
@@ -89,14 +105,22 @@ def test_pytest_itself_runs_what_failed_and_nothing_else() -> None:
         "    assert there\n"
         "def test_always(): pass\n"
     )
-    command = [sys.executable, str(PROGRAM), "-q", "-n", "2", "--disable-plugin-autoload"]
-    ran = subprocess.run(
-        [*command, "-p", "xdist", "test_it.py"],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
-        check=False,
-    )
-    out = ran.stdout.decode()
-    assert ran.returncode == 0, out
     assert "1 failed, 1 passed" in out
+    assert "\n1 passed" in out
+
+
+def test_what_waits_for_ever_is_ended_told_and_run_once_more() -> None:
+    out = told(
+        "import threading\n"
+        "from pathlib import Path\n"
+        "def test_by_chance():\n"
+        "    there = Path('there').exists()\n"
+        "    Path('there').touch()\n"
+        "    while not there:\n"
+        "        threading.Event().wait()\n"
+        "def test_always(): pass\n",
+        *("-o", "faulthandler_timeout=1", "-o", "faulthandler_exit_on_timeout=true"),
+    )
+    assert "crashed while running 'test_it.py::test_by_chance'" in out
+    assert 'test_it.py", line 7 in test_by_chance' in out
     assert "\n1 passed" in out
