@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fakebus.schemas.json_schema.differences import Difference, limit, under
@@ -14,6 +14,7 @@ from fakebus.schemas.json_schema.object_comparison import (
     more_differences,
     unevaluated_differences,
 )
+from fakebus.schemas.json_schema.schema_documents import is_legacy
 from fakebus.schemas.json_schema.shapes import Kind, Node, Shape
 
 _LIMITS = {
@@ -28,10 +29,10 @@ class ArrayModel(ContentModel):
     """An array's content model: items by position, then further ones."""
 
     def __init__(self, shape: Shape, shape_of: ShapeOf) -> None:
-        positions, every, further = _items(shape.keywords)
+        positions, every, further = _items(shape)
         self.positions = [shape.node(contents) for contents in positions]
-        self.allows_more = every is not False and further is not False
-        self.every = None if isinstance(every, bool) else shape.node(every)
+        self.allows_more = further is not False
+        self.every = None if every is None else shape.node(every)
         """The schema of all items, where none is given by position."""
         self.more = None if isinstance(further, bool) else shape.node(further)
         """The schema of the items behind those given by position."""
@@ -45,31 +46,34 @@ class ArrayModel(ContentModel):
     @property
     def is_open(self) -> bool:
         """Whether anything may follow the items given by position."""
-        return (
-            self.allows_more
-            and self.more is None
-            and self.every is None
-            and self.unevaluated_takes is True
-        )
+        return self.allows_more and self.more is None and self.unevaluated_takes is True
 
     @property
     def beyond(self) -> Node | None:
         """The schema of an item that has no position, if it has one."""
-        node = self.more or self.every
-        if node is not None or not self.allows_more:
-            return node
+        if self.more is not None or not self.allows_more:
+            return self.more
         return self.unevaluated if self.unevaluated_takes is None else None
 
 
-def _items(keywords: Mapping[str, Any]) -> tuple[list[Any], Any, Any]:
-    """Return the schemas by position, of every item, and of further items."""
-    items = keywords.get("items", True)
+def _items(shape: Shape) -> tuple[list[Any], Any, Any]:
+    """Return the schemas by position, of every item (``None`` if there is none), and of others.
+
+    A single schema under ``items`` is, as in Confluent's registry, no schema of the items that a
+    position is added for: these may have been anything.
+    """
+    keywords = shape.keywords
+    items, additional = keywords.get("items"), keywords.get("additionalItems", True)
     if "prefixItems" in keywords:
-        return keywords["prefixItems"], True, items
+        return keywords["prefixItems"], None, True if items is None else items
     if isinstance(items, list):
-        return items, True, keywords.get("additionalItems", True)
-    # Without "items" the specification ignores "additionalItems"; Confluent's registry does not.
-    return [], items, True if "items" in keywords else keywords.get("additionalItems", True)
+        return items, None, additional
+    if items is None:
+        # The specification ignores "additionalItems" here; Confluent's registry does not.
+        return [], None, additional
+    if is_legacy(shape.scope.draft):
+        return [], items, True if additional is False else additional
+    return [], None if isinstance(items, bool) else items, items is not False
 
 
 def array_differences(
@@ -77,7 +81,10 @@ def array_differences(
 ) -> Iterator[Difference]:
     """Yield the changes between two arrays."""
     old, new = ArrayModel(writer, shape_of), ArrayModel(reader, shape_of)
-    if old.positions or old.allows_more:  # Otherwise every array was empty.
+    if old.every is None and new.every is not None:
+        # Even if it takes anything: Confluent's registry does not look into it.
+        yield Difference("SCHEMA_ADDED", ("items",))
+    else:
         yield from under(("items",), compare(old.every, new.every))
     for index in range(max(len(old.positions), len(new.positions))):
         path = ("items", str(index))
