@@ -59,7 +59,8 @@ site: $(VENV)-site/.installed  ## The documentation as a site, in build/site; a 
 
 sbom: $(VENV)-site/.installed  ## What the image installs, as CycloneDX: build/fakebus.cdx.json
 	mkdir -p build
-	$(VENV)-site/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/fakebus.cdx.json
+	$(VENV)-site/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/fakebus.cdx.json.new
+	mv build/fakebus.cdx.json.new build/fakebus.cdx.json
 
 screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 	$(BIN)/python tools/screenshots.py $(ARGS)

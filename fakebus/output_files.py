@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fakebus.errors import FakebusError
@@ -100,17 +100,35 @@ def read_regular(path: Path) -> bytes | None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".fakebus-{os.urandom(8).hex()}")
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
+    """Path of an empty file beside, which takes the place of a file when the block is done.
+
+    Readers see the old file or the new one. If the block fails, the file is as it was.
+
+    Args:
+        path: the file. Its directory has to exist.
+        mode: its permissions; left out, those that it has, or the usual ones.
+
+    Raises:
+        FakebusError: the file cannot be written.
+    """
+    # The end of a name says to some what the file holds.
+    beside = path.with_name(f".fakebus-{os.urandom(8).hex()}{path.suffix}")
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode or 0o666))
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
+            if mode is None:
                 with contextlib.suppress(FileNotFoundError):
-                    os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
-            os.replace(temporary, path)
+                    beside.chmod(stat.S_IMODE(path.stat().st_mode))
+            yield beside
+            os.replace(beside, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise FakebusError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,13 +1,13 @@
 """The broker as a plain asyncio library: no sockets, no SQL, no wire types.
 
-Everything that writes or reads records comes through here: the wire, fixture files,
-tests. See :class:`Broker`.
+Everything that writes or reads records comes through here: the wire, fixture files, tests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
@@ -44,7 +44,6 @@ from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.security.security import Security
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topics import Topics
-from fakebus.broker.traffic import Traffic
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.rollback import TransactionsParticipant
 from fakebus.broker.transactions.writing import TransactionalWrite
@@ -133,8 +132,9 @@ class Broker:
         """Asked about batches for topics whose configs want their schemas validated."""
         self.service_of: ServiceOf = client_service
         """Tells which service a client is."""
-        self.traffic = Traffic()
-        self.waiting_room = WaitingRoom(self.clock, self.traffic)
+        self.requests = defaultdict[int, int](int)
+        """How many Kafka's clients have made since the start, by the key of the API."""
+        self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(
             self.topics, self.config, self.clock, self._expire_snapshots, self.transactions.expire
         )

@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
-from fakebus.broker.traffic import Traffic
 from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
@@ -257,7 +256,10 @@ class DelayedFetch:
 
     def _answer(self) -> None:
         on_answer = self._on_answer
-        self._room.traffic.bytes_out += self._size_bytes
+        if self._size_bytes:
+            for target in self._targets:
+                if target.log is not None:
+                    target.log.bytes_out += target.size_bytes
         self._stop()
         on_answer(self._targets)
 
@@ -281,12 +283,10 @@ class WaitingRoom:
 
     Args:
         clock: times the waits.
-        traffic: counts what is answered.
     """
 
-    def __init__(self, clock: Clock, traffic: Traffic) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.traffic = traffic
         self.turns = TurnBudget()
         self.failures = LimitedLog(logging.getLogger("fakebus.broker"))
         self._tasks: set[asyncio.Task[None]] = set()

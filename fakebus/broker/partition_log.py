@@ -100,6 +100,8 @@ class PartitionLog:
         self.producers = ProducerState(LogTransactions() if state.has_aborted else None)
         self.bytes_in = 0
         """Of batches that were to be appended since the start."""
+        self.bytes_out = 0
+        """Of batches that answered fetches since the start."""
         self.deleted = False
         self.is_internal = is_internal(topic_partition.topic)
         self._storage = storage

@@ -39,6 +39,7 @@ def add_bootstrap_arguments(
     settings = command_settings_table()
     group = parser.add_argument_group("connection")
     group.add_argument(
+        "-b",
         "--bootstrap-server",
         "--bootstrap-servers",
         dest=dest,

@@ -38,7 +38,7 @@ from fakebus.cli.output import JSON, TEXT, print_json_line, print_lines, print_t
 from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
-from fakebus.output_files import read_regular
+from fakebus.output_files import read_regular, replacing
 from fakebus.sql.cells import distinct, embedded, plain
 from fakebus.sql.engine import FORMATS, Engine, Result
 from fakebus.sql.loading import load
@@ -90,15 +90,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{output} is there already; choose another file, or overwrite it with --force"
         )
-    with Engine() as engine, _ended_by_ctrl_c(engine):
+    with contextlib.ExitStack() as opened:
+        # Put away last, when nothing writes to it any more.
+        beside = output and opened.enter_context(replacing(output))
+        engine = opened.enter_context(Engine())
+        opened.enter_context(_ended_by_ctrl_c(engine, beside))
         wanted = engine.tables(text)
         if wanted:
             with _cluster(arguments):
                 connection = connect(arguments, "fakebus sql")
                 with working("reading"):
                     load(engine, wanted, connection, Schemas(arguments, connection), counter())
-        if output is not None:
-            rows = engine.write(text, output)
+        if beside is not None:
+            rows = engine.write(text, beside)
             print_lines(f"{output}: {counted(rows, 'row')}")
         else:
             _print(engine.run(text), arguments.format)
@@ -106,20 +110,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _ended_by_ctrl_c(engine: Engine) -> Iterator[None]:
-    """Let Ctrl-C end the process soon, whatever the engine does."""
+def _ended_by_ctrl_c(engine: Engine, unfinished: Path | None) -> Iterator[None]:
+    """Let Ctrl-C end the process soon, whatever the engine does, and leave no unfinished file."""
     try:
         yield
     except KeyboardInterrupt:
         # What makes one huge list or text does not look whether it shall end.
-        timer = threading.Timer(_PATIENCE_S, _end, [engine])
+        timer = threading.Timer(_PATIENCE_S, _end, [engine, unfinished])
         timer.daemon = True
         timer.start()
         raise
 
 
-def _end(engine: Engine) -> None:
+def _end(engine: Engine, unfinished: Path | None) -> None:
     engine.abandon()
+    if unfinished is not None:
+        unfinished.unlink(missing_ok=True)
     os._exit(EXIT_INTERRUPTED)
 
 

@@ -60,7 +60,7 @@ class Dispatcher:
     ) -> None:
         self._broker = broker
         self._node_id = node.node_id
-        self._requests = broker.traffic.requests
+        self._requests = broker.requests
         self._faults = broker.faults
         self._security = broker.security
         self._single = broker.nodes.single

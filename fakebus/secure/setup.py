@@ -18,6 +18,7 @@ from fakebus.broker.security.acls import WILDCARD, Acl
 from fakebus.broker.security.authorizer import CLASS_NAME
 from fakebus.broker.security.resources import Operation, PatternType, Permission, ResourceType
 from fakebus.errors import ConfigError
+from fakebus.output_files import replacing
 from fakebus.real_time import now_ms
 
 if TYPE_CHECKING:
@@ -102,10 +103,8 @@ class SecureSetup:
         return state
 
     def _write(self, name: str, text: str) -> None:
-        path = self._directory / name
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+        with replacing(self._directory / name, 0o600) as beside:
+            beside.write_text(text)
 
     def applied_to(self, settings: Settings) -> Settings:
         """Return settings with TLS, a login and ACLs; what is set by hand stays."""

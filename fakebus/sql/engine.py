@@ -200,7 +200,7 @@ class Engine:
     def write(self, text: str, path: Path) -> int:
         """Write the result of a query to a file, and return how many rows it has.
 
-        What the file holds is overwritten.
+        What the file holds is overwritten, and lost if the query fails.
 
         Raises:
             SqlError: it fails, or the end of the file's name is not known.

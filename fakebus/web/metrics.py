@@ -1,7 +1,7 @@
 """Metrics of the bus, under the names that dashboards for Kafka know.
 
 They are those of kafka_exporter and of the JMX exporter, and a few of our own. All are read when
-they are asked for; only requests and bytes are counted, in :mod:`fakebus.broker.traffic`.
+they are asked for; only requests and bytes are counted as they pass.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from fakebus import __version__
+from fakebus.broker.nodes import NOBODY
 from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import in_turns
 from fakebus.protocol.api_keys import ApiKey
@@ -108,18 +109,27 @@ class _Metrics:
             for node in nodes.ids
             if nodes.is_running(node)
         ]
-        controllers = "kafka_controller_kafkacontroller_activecontrollercount"
-        led: _Rows = [((), int(nodes.is_running(nodes.controller)))]
-        all_partitions: _Rows = [((), sum(int(count) for _, count in counts))]
-        partitions = "kafka_server_replicamanager_partitioncount"
+        leaders = [leader for _, leader in rows["kafka_topic_partition_leader"]]
+        partitions, offline = len(leaders), leaders.count(NOBODY)
+        lagging = sum(each for _, each in rows["kafka_topic_partition_under_replicated_partition"])
+        controller, manager = "kafka_controller_kafkacontroller", "kafka_server_replicamanager"
+        active = nodes.is_running(nodes.controller)
+        totals = (
+            (f"{controller}_activecontrollercount", "Controllers", active),
+            (f"{controller}_globaltopiccount", "Topics", len(topics)),
+            (f"{controller}_globalpartitioncount", "Partitions of all topics", partitions),
+            (f"{controller}_offlinepartitionscount", "Partitions that nobody leads", offline),
+            (f"{manager}_partitioncount", "Partitions of all topics", partitions),
+            (f"{manager}_leadercount", "Partitions that are led", partitions - offline),
+            (f"{manager}_underreplicatedpartitions", "With replicas not in sync", lagging),
+        )
         return [
             _gauge("kafka_topic_partitions", "Partitions of a topic", ("topic",), counts),
             *(_gauge(name, told, _PLACE, rows[name]) for name, told in _PARTITION_METRICS.items()),
             _gauge("kafka_log_log_size", "Bytes of a log", _PLACE, sizes),
             _gauge("kafka_brokers", "Brokers that run", (), [((), running)]),
             _gauge("kafka_broker_info", "Brokers and their addresses", ("id", "address"), brokers),
-            _gauge(controllers, "Controllers", (), led),
-            _gauge(partitions, "Partitions of all topics", (), all_partitions),
+            *(_gauge(name, told, (), [((), value)]) for name, told, value in totals),
         ]
 
     async def groups(self) -> list[_Family]:
@@ -162,7 +172,7 @@ class _Metrics:
 
     def traffic(self) -> Iterator[_Family]:
         """Yield those of what clients wrote, fetched and asked."""
-        traffic, topics = self._broker.traffic, list(self._broker.topics)
+        topics = list(self._broker.topics)
         prefix = "kafka_server_brokertopicmetrics"
         written: _Rows = [
             ((topic.name,), sum(log.log_end_offset for log in topic.partitions)) for topic in topics
@@ -172,9 +182,12 @@ class _Metrics:
             ((topic.name,), sum(log.bytes_in for log in topic.partitions)) for topic in topics
         ]
         yield _counter(f"{prefix}_bytesin", "Bytes written since the start", ("topic",), arrived)
-        left: _Rows = [((), traffic.bytes_out)]
-        yield _counter(f"{prefix}_bytesout", "Bytes fetched since the start", (), left)
-        requests: _Rows = [((_api(key),), count) for key, count in sorted(traffic.requests.items())]
+        left: _Rows = [
+            ((topic.name,), sum(log.bytes_out for log in topic.partitions)) for topic in topics
+        ]
+        yield _counter(f"{prefix}_bytesout", "Bytes fetched since the start", ("topic",), left)
+        counted = sorted(self._broker.requests.items())
+        requests: _Rows = [((_api(key),), count) for key, count in counted]
         name = "kafka_network_requestmetrics_requests"
         yield _counter(name, "Requests of Kafka's clients", ("request",), requests)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakebus.errors import FakebusError
-from fakebus.output_files import OutputRefusedError, remove_output, write_output
+from fakebus.output_files import OutputRefusedError, remove_output, replacing, write_output
 
 
 def is_ours(content: bytes) -> bool:
@@ -75,3 +75,18 @@ def test_directories_and_pipes_are_refused(tmp_path: Path, act: object) -> None:
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(FakebusError, match="no/f cannot be written: No such file or directory"):
         write(tmp_path / "no" / "f")
+
+
+@pytest.mark.parametrize("present", [None, "older"])
+def test_a_write_that_ends_midway_leaves_all_as_it_was(tmp_path: Path, present: str | None) -> None:
+    path = tmp_path / "f.csv"
+    if present is not None:
+        path.write_text(present)
+    before = list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt), replacing(path) as beside:  # noqa: PT012 - both are one
+        beside.write_text("half")
+        assert beside.suffix == ".csv"
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == before
+    if present is not None:
+        assert path.read_text() == present

@@ -92,10 +92,11 @@ def test_a_slip_is_told_by_the_command_that_it_belongs_to_with_the_word_that_was
     assert capsys.readouterr().err.endswith(f"{told}\n")
 
 
-def test_the_beginning_of_an_option_with_two_names_is_enough(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("option", ["--bootstrap", "-b"])
+def test_the_beginning_of_the_option_for_the_cluster_is_enough(
+    option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["topics", "--bootstrap", "127.0.0.1:1"]) == 2
+    assert run(["topics", option, "127.0.0.1:1"]) == 2
     assert "start a bus with  fakebus up" in capsys.readouterr().err
 
 

@@ -201,7 +201,7 @@ async def test_a_beginning_is_decoded_once(
         await side.ask(side.frame(usual(), version, client_id), version)
     assert len(decoded) == 2
     assert sorted(map(str, side.client.origins)) == ["another", "c"]
-    assert side.broker.traffic.requests[PRODUCE] == 5
+    assert side.broker.requests[PRODUCE] == 5
 
 
 async def test_those_that_are_to_be_looked_at_are_decoded(

@@ -306,6 +306,17 @@ def test_the_command_overwrites_a_file_only_when_it_is_told_to(tmp_path: Path) -
     assert path.read_text() == "n\n1\n"
 
 
+@pytest.mark.parametrize("end", [".csv", ".json", ".ndjson", ".parquet"])
+def test_a_query_that_fails_midway_leaves_the_file_as_it_was(tmp_path: Path, end: str) -> None:
+    path = tmp_path / f"orders{end}"
+    path.write_text("older")
+    fails = "select case when n = 2999999 then error('midway') else n end from range(3000000) r(n)"
+    for target in (path, tmp_path / f"new{end}"):
+        assert run(["sql", fails, "--output", str(target), "--force"]) == 2
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "older"
+
+
 def test_a_file_of_another_kind_is_refused_and_none_but_the_file_is_written(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -414,13 +425,15 @@ def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _PROGRAM, "sql", "from range(1000000000000)"]
     with subprocess.Popen([*command, "--output", str(target)], stderr=subprocess.PIPE) as asked:
         try:
-            while not target.exists() and asked.poll() is None:
+            while not any(each.stat().st_size for each in tmp_path.iterdir()):
+                assert asked.poll() is None
                 time.sleep(0.02)
             asked.send_signal(signal.SIGINT)
             _, said = asked.communicate(timeout=60)
         finally:
             asked.kill()
     assert (asked.returncode, said) == (130, b"")
+    assert not any(tmp_path.iterdir())
 
 
 def test_ctrl_c_ends_a_query_whose_engine_does_not_listen() -> None:

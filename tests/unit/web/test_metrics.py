@@ -18,7 +18,6 @@ from tests.unit.web.rest.proxy import Proxy
 from tests.unit.web.server import http_bus
 
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
-_NAME = re.compile(r"\b(?:kafka|fakebus)_\w+")
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -89,6 +88,12 @@ def samples(session: requests.Session) -> Iterator[Samples]:
         ("kafka_consumergroup_members", {"consumergroup": "billing"}, 1),
         ("kafka_log_log_logendoffset", {"topic": "orders", "partition": "0"}, 5),
         ("kafka_controller_kafkacontroller_activecontrollercount", {}, 1),
+        ("kafka_controller_kafkacontroller_globaltopiccount", {}, 2),
+        ("kafka_controller_kafkacontroller_globalpartitioncount", {}, 4),
+        ("kafka_controller_kafkacontroller_offlinepartitionscount", {}, 0),
+        ("kafka_server_replicamanager_partitioncount", {}, 4),
+        ("kafka_server_replicamanager_leadercount", {}, 4),
+        ("kafka_server_replicamanager_underreplicatedpartitions", {}, 0),
         ("kafka_server_brokertopicmetrics_messagesin_total", {"topic": "orders"}, 5),
         ("fakebus_faults_active", {}, 0),
         (
@@ -110,16 +115,30 @@ def test_bytes_are_counted_as_they_pass(samples: Samples) -> None:
     arrived = samples["kafka_server_brokertopicmetrics_bytesin_total", orders]
     place = frozenset({("topic", "orders"), ("partition", "0")})
     assert arrived == samples["kafka_log_log_size", place] > 0
-    assert samples["kafka_server_brokertopicmetrics_bytesout_total", frozenset()] >= arrived
+    assert samples["kafka_server_brokertopicmetrics_bytesout_total", orders] >= arrived
+    others = frozenset({("topic", "others")})
+    assert samples["kafka_server_brokertopicmetrics_bytesout_total", others] == 0
 
 
-def test_the_dashboard_asks_for_nothing_else(samples: Samples) -> None:
-    text = DASHBOARD.read_text(encoding="utf-8")
-    dashboard = json.loads(text)
-    asked = set(_NAME.findall(text))
-    assert len(dashboard["panels"]) == 10
+def test_the_dashboard_asks_only_for_names_with_labels_that_there_are(samples: Samples) -> None:
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    labels: dict[str, set[str]] = {}
+    for name, of_it in samples:
+        labels.setdefault(name, set()).update(label for label, _ in of_it)
     # Those of Kafka's own clients come with the first of them.
-    assert asked - {"kafka_network_requestmetrics_requests_total"} <= {name for name, _ in samples}
+    labels["kafka_network_requestmetrics_requests_total"] = {"request"}
+    asked = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(dashboard["panels"]) == 10
+    for query, legend in [(each["expr"], each.get("legendFormat", "")) for each in asked]:
+        name, selected = re.findall(r"((?:kafka|fakebus)_\w+)(?:\{(.*?)\})?", query)[0]
+        wanted = set(re.findall(r"(\w+)=~", selected))
+        kept = re.findall(r"by \((.*?)\)", query)
+        told = set(re.findall(r"\{\{(\w+)\}\}", legend))
+        assert wanted | {each for by in kept for each in by.split(", ")} <= labels[name], query
+        assert told <= (set(kept[0].split(", ")) if kept else labels[name]), query
+    for choice in dashboard["templating"]["list"][1:]:
+        name, label = re.findall(r"label_values\((\w+), (\w+)\)", choice["query"])[0]
+        assert label in labels[name]
 
 
 def test_all_that_kafka_exporter_tells_is_told(samples: Samples) -> None:

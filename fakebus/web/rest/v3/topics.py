@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.security.resources import OPERATIONS, ResourceType
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode
@@ -16,6 +17,9 @@ from fakebus.web.rest.v3.call import Resource, V3Call, demand, replicas_of
 from fakebus.web.rest.v3.clusters import replica
 
 _MOST_PARTITIONS = 2**31 - 1
+_MOST_DIGITS = 10
+_OFFSETS = "earliest_and_latest"
+"""The only kind of offsets that are told."""
 
 
 async def list_topics(call: V3Call) -> object:
@@ -26,7 +30,11 @@ async def list_topics(call: V3Call) -> object:
 
 async def read_topic(call: V3Call) -> object:
     """Tell how many partitions and replicas a topic has."""
-    return _topic(call, call.topic())
+    found = _topic(call, call.topic())
+    if call.flag("include_authorized_operations"):
+        # Who may ask here may do all.
+        found["authorized_operations"] = [each.name for each in OPERATIONS[ResourceType.TOPIC]]
+    return found
 
 
 def _topic(call: V3Call, topic: Topic) -> Resource:
@@ -48,14 +56,12 @@ async def create_topic(call: V3Call) -> object:
     """Create a topic."""
     body = await call.body()
     demand(body, "topic_name")
-    placed = objects({"replicas_assignments": [], **_given(body)}, "replicas_assignments")
+    placed = field(body, "replicas_assignments", dict)
     wanted = NewTopic(
         name=field(body, "topic_name", str),
         partitions=_count(body, "partitions_count"),
         replication_factor=_count(body, "replication_factor"),
-        assignments=[
-            (field(each, "partition_id", int, required=True), _ids(each)) for each in placed
-        ],
+        assignments=[_placed(*each) for each in (placed or {}).items()],
         configs=[
             (field(each, "name", str, required=True), config_value(each))
             for each in objects({"configs": [], **_given(body)}, "configs")
@@ -84,11 +90,14 @@ def _count(body: dict[str, Any], name: str) -> int:
     return DEFAULT if number is None else max(min(int(number), _MOST_PARTITIONS), -1)
 
 
-def _ids(placed: dict[str, Any]) -> list[int]:
-    found = field(placed, "broker_ids", list, required=True)
-    if not all(type(each) is int for each in found):
-        raise RequestError(422, "broker_ids must be whole numbers")
-    return list(found)
+def _placed(partition: str, broker_ids: Any) -> tuple[int, list[int]]:
+    is_number = partition.isascii() and partition.isdigit() and len(partition) < _MOST_DIGITS
+    is_list = isinstance(broker_ids, list) and all(type(each) is int for each in broker_ids)
+    if not (is_number and is_list):
+        raise RequestError(
+            422, 'replicas_assignments are the brokers of each partition, as in {"0": [1, 2]}'
+        )
+    return int(partition), broker_ids
 
 
 def config_value(config: dict[str, Any]) -> str | None:
@@ -153,6 +162,9 @@ def _partition(call: V3Call, topic: Topic, log: PartitionLog) -> Resource:
 async def read_offsets(call: V3Call) -> object:
     """Tell where the log of a partition begins and ends."""
     log = call.log()
+    kind = call.request.query.get("offset_type", _OFFSETS)
+    if kind != _OFFSETS:
+        raise RequestError(400, f"offset_type {kind[:80]!r} is not {_OFFSETS}")
     fields = {
         **_names(log),
         "earliest_offset": log.log_start_offset,

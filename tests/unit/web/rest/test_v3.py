@@ -95,6 +95,30 @@ def test_a_topic_is_created_grown_configured_and_deleted(cluster: Cluster) -> No
     assert cluster.error("GET", path) == (404, 40403)
 
 
+def test_a_topic_is_created_with_the_brokers_of_each_partition(cluster: Cluster) -> None:
+    [broker] = cluster.get("/brokers")["data"]
+    number = broker["broker_id"]
+    path = cluster.topic(new_name("placed"), replicas_assignments={"0": [number], "1": [number]})
+    assert cluster.get(path)["partitions_count"] == 2
+    body: dict[str, object] = {"topic_name": new_name("placed")}
+    for wrong in ([], {"a": [number]}, {"0": number}, {"0": ["1"]}, {"9" * 5000: [number]}):
+        expected = (422, 422)
+        asked = {**body, "replicas_assignments": wrong}
+        assert cluster.error("POST", "/topics", asked) == expected
+    asked = {**body, "replicas_assignments": {"0": [number + 1]}}
+    assert cluster.error("POST", "/topics", asked) == (400, 40002)
+
+
+def test_a_topic_tells_what_the_client_may_do_and_which_offsets_there_are(cluster: Cluster) -> None:
+    path = cluster.topic(new_name("asked"))
+    assert cluster.get(path)["authorized_operations"] == []
+    told = cluster.get(f"{path}?include_authorized_operations=true")["authorized_operations"]
+    assert {"READ", "WRITE", "ALTER_CONFIGS"} < set(told)
+    offsets = f"{path}/partitions/0/offset"
+    assert cluster.get(f"{offsets}?offset_type=earliest_and_latest") == cluster.get(offsets)
+    assert cluster.error("GET", f"{offsets}?offset_type=latest") == (400, 400)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "error"),
     [
