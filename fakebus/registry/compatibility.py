@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fakebus.registry.errors import invalid_level, invalid_schema
+from fakebus.registry.errors import RegistryError, invalid_level, invalid_schema
 from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaError
 from fakebus.types import COMPATIBILITY_LEVELS
 
@@ -63,11 +63,22 @@ def messages(
         try:
             found = _between(direction, schema, version, other)
         except SchemaError as error:
-            raise invalid_schema(f"Version {version} cannot be compared with: {error}") from None
+            raise not_comparable(version, error) from None
         if found:
             fields = str(validate_fields).lower()
             return [*found, f"{{validateFields: '{fields}', compatibility: '{level}'}}"]
     return []
+
+
+def not_comparable(version: int, error: Exception) -> RegistryError:
+    """Return the error for a version that was stored by others and cannot be used.
+
+    Whoever asks has another schema in hand, in which the mistake is not.
+    """
+    return invalid_schema(
+        f"Version {version} cannot be compared with: {error}; "
+        "delete that version, or set the compatibility of the subject to NONE"
+    )
 
 
 def _between(direction: str, new: ParsedSchema, version: int, old: ParsedSchema) -> list[str]:

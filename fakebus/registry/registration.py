@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from fakebus.registry.candidates import Candidate, Config, completed
-from fakebus.registry.compatibility import is_transitive, messages
+from fakebus.registry.compatibility import is_transitive, messages, not_comparable
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, context_prefix
 from fakebus.registry.errors import (
     RegistryError,
@@ -329,11 +329,7 @@ class Registrar:
         try:
             return await self.parse(schema)
         except RegistryError as error:
-            # Whoever asks has another schema in hand, in which the mistake is not.
-            raise invalid_schema(
-                f"Version {schema.version} of {schema.subject!r} cannot be compared with: {error}; "
-                "delete that version, or set the compatibility of the subject to NONE"
-            ) from error
+            raise not_comparable(schema.version, error) from error
 
     # Parsing
 
