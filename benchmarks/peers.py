@@ -268,6 +268,24 @@ def _built_kfake() -> Path:
     return binary
 
 
+class TransactionFloor(_Process):
+    """Server in CPython whose answers are ready, see :mod:`benchmarks.floor`."""
+
+    name = "floor of CPython"
+
+    def __enter__(self) -> Self:
+        port = free_port()
+        self._broker = Fakebus("--advertise", f"127.0.0.1:{port}", memory=True).__enter__()
+        asks = self._broker.bootstrap_servers.rpartition(":")[2]
+        command = [sys.executable, "-m", "benchmarks.floor", str(port), asks]
+        self._start(command, port, _environment(CHECKOUT))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self._broker.__exit__(*exc)
+
+
 class Noida(_Process):
     """noida-db's Kafka; found on the PATH, or where ``NOIDA_DB`` says (PyPI: noida-db)."""
 

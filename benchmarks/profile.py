@@ -1,22 +1,33 @@
-"""Where the time of a Produce request of one record goes, and how much of it is CPython's own.
+"""Where the time of a Produce request and of a transaction goes, and how much is CPython's own.
 
 The floor is a server in CPython, on uvloop, that cuts frames and answers each with bytes that were
-made beforehand: what a broker in this language could at best take. Shares are those of cProfile,
-which makes short functions look dearer than they are.
+made beforehand: what a broker in this language could at best take; :mod:`benchmarks.floor` is that
+of transactions. Shares are those of cProfile, which makes short functions look dearer than they
+are.
 """
 
 from __future__ import annotations
 
 import pstats
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks import workloads
-from benchmarks.peers import CHECKOUT, Fakebus, Kfake, PeerMissingError, Server
+from benchmarks.peers import (
+    CHECKOUT,
+    Fakebus,
+    Kfake,
+    PeerMissingError,
+    Server,
+    TransactionFloor,
+)
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.records.builder import build_batch
@@ -25,7 +36,11 @@ from tests.wire.client import RawClient, frame
 from tests.wire.test_produce_and_fetch import produce_request
 
 REQUESTS = 5_000
+TRANSACTIONS = 300
+ROUNDS = 7
 FUNCTIONS = 14
+SERVERS = ("fakebus", "fakebus, memory")
+FLOOR = "floor of CPython"
 
 _FLOOR = """
 import asyncio, signal, uvloop
@@ -101,25 +116,86 @@ def _floor() -> dict[str, float]:
             process.terminate()
 
 
-def _functions() -> list[list[Any]]:
-    """Return name, calls for each request and share of the time of the dearest functions."""
+def _transactions() -> dict[str, dict[str, float]]:
+    """Return what a transaction of one record takes, by server, all measured by turns.
+
+    Returns:
+        Milliseconds that the client waits, and microseconds of the processor that the server takes.
+    """
+    makers: tuple[Callable[[], Server], ...] = (
+        Fakebus,
+        lambda: Fakebus(memory=True),
+        Kfake,
+        TransactionFloor,
+    )
+    waits: dict[str, list[float]] = {}
+    work: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        servers = {}
+        for name, make in zip((*SERVERS, Kfake.name, FLOOR), makers, strict=True):
+            try:
+                servers[name] = stack.enter_context(make())
+            except PeerMissingError as error:
+                print(f"{name} is left out: {error}")
+        topics = {
+            name: workloads.new_topic(each.bootstrap_servers) for name, each in servers.items()
+        }
+        for number in range(ROUNDS + 1):
+            for name, server in servers.items():
+                used = server.cpu_seconds()
+                times = workloads.transaction_latencies(
+                    server.bootstrap_servers, topics[name], TRANSACTIONS
+                )
+                if number:  # the first one is for warming up
+                    waits.setdefault(name, []).append(statistics.median(times))
+                    used = (server.cpu_seconds() - used) / TRANSACTIONS * 1e6
+                    work.setdefault(name, []).append(used)
+    return {
+        name: {
+            "wait": round(statistics.median(waits[name]), 2),
+            "processor": round(statistics.median(work[name])),
+        }
+        for name in servers
+    }
+
+
+def _send_produces(bootstrap_servers: str, topic: str) -> int:
+    """Send Produce requests of one record; return how many."""
+    _microseconds(bootstrap_servers, _request(topic))
+    return REQUESTS + REQUESTS // 5
+
+
+def _make_transactions(bootstrap_servers: str, topic: str) -> int:
+    """Make transactions of one record; return how many."""
+    return len(workloads.transaction_latencies(bootstrap_servers, topic, ROUNDS * TRANSACTIONS))
+
+
+def _functions(work: Callable[[str, str], int]) -> tuple[int, list[list[Any]]]:
+    """Return how many calls a piece of work takes, and which functions are the dearest.
+
+    Args:
+        work: does it many times, with the bootstrap servers and a topic, and tells how often.
+
+    Returns:
+        The calls of one; and name, calls and share of the time of the dearest functions.
+    """
     with tempfile.TemporaryDirectory(prefix="fakebus-bench-") as directory:
         path = Path(directory, "profile")
         with Fakebus(under=("-m", "cProfile", "-o", str(path))) as bus:
             topic = workloads.new_topic(bus.bootstrap_servers)
-            _microseconds(bus.bootstrap_servers, _request(topic))
+            times = work(bus.bootstrap_servers, topic)
             bus.stop()
             rows = pstats.Stats(str(path)).stats.items()  # type: ignore[attr-defined]
-    sent = REQUESTS + REQUESTS // 5
-    # What is called for each request, and not what the start took.
+    # What is called each time, and not what the start took.
     wanted = {
-        _shown(*function): (calls / sent, own)
+        _shown(*function): (calls / times, own)
         for function, (_, calls, own, _, _) in rows
-        if 0.9 < calls / sent < 40
+        if 0.9 < calls / times < 100
     }
     whole = sum(own for _, own in wanted.values())
     dearest = sorted(wanted.items(), key=lambda item: -item[1][1])[:FUNCTIONS]
-    return [[name, round(calls, 1), round(own / whole, 3)] for name, (calls, own) in dearest]
+    shown = [[name, round(calls, 1), round(own / whole, 3)] for name, (calls, own) in dearest]
+    return round(sum(calls for calls, _ in wanted.values())), shown
 
 
 def _shown(file: str, line: int, name: str) -> str:
@@ -131,19 +207,30 @@ def _shown(file: str, line: int, name: str) -> str:
 
 
 def measure() -> dict[str, Any]:
-    """Return microseconds of a request by server, and the dearest functions."""
-    taken = {"fakebus": _of(Fakebus()), "fakebus, memory": _of(Fakebus(memory=True))}
+    """Return what requests and transactions take by server, and the dearest functions."""
+    file, memory = SERVERS
+    taken = {file: _of(Fakebus()), memory: _of(Fakebus(memory=True))}
     try:
         taken[Kfake.name] = _of(Kfake())
     except PeerMissingError as error:
         print(f"kfake is left out: {error}")
-    taken["floor of CPython"] = _floor()
+    taken[FLOOR] = _floor()
     for name, row in taken.items():
         print(f"a Produce request of one record, µs: {name:20} {row}")
-    functions = _functions()
-    for name, calls, share in functions:
+    _, functions = _functions(_send_produces)
+    transactions = _transactions()
+    for name, row in transactions.items():
+        print(f"a transaction of one record, ms waited, µs of the server: {name:20} {row}")
+    calls_of_one, of_transactions = _functions(_make_transactions)
+    for name, calls, share in (*functions, *of_transactions):
         print(f"{share:6.1%} {calls:5.1f} calls  {name}")
-    return {"microseconds": taken, "functions": functions}
+    return {
+        "microseconds": taken,
+        "functions": functions,
+        "transactions": transactions,
+        "transaction_calls": calls_of_one,
+        "transaction_functions": of_transactions,
+    }
 
 
 if __name__ == "__main__":
