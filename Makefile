@@ -80,7 +80,7 @@ compatibility: $(STAMP)  ## Run the tests with clients, note what they send, and
 	$(BIN)/python tools/compatibility.py --record
 
 random: $(STAMP)  ## 10,000 random operations with each machine, on fakebus and on a real Apache Kafka
-	RANDOM_OPERATIONS=10000 $(PYTEST) -q tests/differential/test_random_operations.py tests/differential/test_random_groups.py tests/differential/test_random_requests.py -o faulthandler_timeout=0 $(ARGS)
+	RANDOM_OPERATIONS=10000 $(PYTEST) -q tests/differential/test_random_operations.py tests/differential/test_random_groups.py tests/differential/test_random_requests.py $(ARGS)
 
 bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
 	$(BIN)/python -m tests.kill.bank $(ARGS)
