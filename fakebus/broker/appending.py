@@ -32,6 +32,7 @@ from fakebus.records.batch import (
 )
 from fakebus.records.codecs import CODEC_MASK, ZSTD_CODEC
 from fakebus.records.errors import InvalidBatchError, RecordError, UnsupportedCodecError
+from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
 _HIGHEST_CODEC = 4
@@ -310,9 +311,13 @@ def _fit_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> bo
 
 
 def check_records(
-    data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
+    data: bytearray | memoryview,
+    header: BatchHeader,
+    config: TopicConfig,
+    now_ms: int,
+    place: TopicPartition,
 ) -> None:
-    """Accept the records of a batch that :func:`check_batch` has accepted.
+    """Accept the records of a batch for a place that :func:`check_batch` has accepted.
 
     Raises:
         BrokerError: INVALID_RECORD or INVALID_TIMESTAMP.
@@ -322,7 +327,7 @@ def check_records(
     if config.compact or config.compression_type != "producer":
         _check_records(data)
     if config.compact:
-        _check_keys(data)
+        _check_keys(data, place)
 
 
 def _refuse_header(header: BatchHeader) -> NoReturn:
@@ -384,16 +389,16 @@ def _check_records(data: bytearray | memoryview) -> None:
         raise BrokerError(ErrorCode.INVALID_RECORD, problems[0].problem)
 
 
-def _check_keys(data: bytearray | memoryview) -> None:
+def _check_keys(data: bytearray | memoryview, place: TopicPartition) -> None:
     from fakebus.records.reader import records_without_key
 
     keyless = records_without_key(data)
     if keyless:
         raise InvalidRecordsError(
             ErrorCode.INVALID_RECORD,
-            "a compacted topic takes only records with a key",
+            f"{place} is compacted and takes only records with a key",
             [
-                (index, "compacted topic cannot accept a record without a key")
+                (index, f"this record for {place} has no key, and the topic is compacted")
                 for index in keyless[:MOST_RECORD_ERRORS]
             ],
         )

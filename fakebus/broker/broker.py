@@ -136,7 +136,7 @@ class Broker:
         """How many Kafka's clients have made since the start, by the key of the API."""
         self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(
-            self.topics, self.config, self.clock, self._expire_snapshots, self.transactions.expire
+            self.nodes, self.config, self.clock, self._expire_snapshots, self.transactions.expire
         )
 
     # What most buses do not need while they rest is loaded when it is asked for.
@@ -356,24 +356,23 @@ class Broker:
         thread = self.record_thread
         if not looks:
             return thread.append(log, partial(stamp, batch, header, log.config, now_ms))
-        topic = log.topic_partition.topic
-        look = partial(self._look, topic, log.config, batch, header, now_ms)
+        look = partial(self._look, log.topic_partition, log.config, batch, header, now_ms)
         if log in thread.queues or takes_long(batch, header):
             return thread.append(log, look)
         return log.append(*look())
 
     def _look(
         self,
-        topic: str,
+        place: TopicPartition,
         config: TopicConfig,
         batch: bytearray | memoryview,
         header: BatchHeader,
         now_ms: int,
     ) -> tuple[bytearray | memoryview, BatchHeader, int]:
         """Look at a batch's records and return what is appended; perhaps beside the loop."""
-        check_records(batch, header, config, now_ms)
+        check_records(batch, header, config, now_ms, place)
         if (config.validate_keys or config.validate_values) and self.record_validator is not None:
-            self.record_validator(topic, config, batch)
+            self.record_validator(place.topic, config, batch)
         return stamp(batch, header, config, now_ms)
 
     def begin_fetch(

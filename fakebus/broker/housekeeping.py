@@ -1,7 +1,7 @@
 """What the broker does from time to time by itself.
 
-Retention, forgetting old producers and snapshots, compaction, and the ends of transactions that
-nobody ends.
+Retention, forgetting old producers and snapshots, compaction, the ends of transactions that nobody
+ends, and leaders for partitions whose last one does not come back.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from fakebus.broker.chores import Chore, FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.nodes import Nodes
 from fakebus.broker.retention import Retention
-from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Housekeeping:
     """Runs retention and compaction, each in its own interval, on the broker's clock.
 
     Args:
-        topics: whose logs are looked after.
+        nodes: what leads the topics whose logs are looked after.
         config: gives the intervals and the age at which producer ids expire.
         clock: times the runs.
         expire_snapshots: forgets those that are too old.
@@ -32,14 +32,14 @@ class Housekeeping:
 
     def __init__(
         self,
-        topics: Topics,
+        nodes: Nodes,
         config: BrokerConfig,
         clock: Clock,
         expire_snapshots: Callable[[], Awaitable[None]],
         expire_transactions: Callable[[], Awaitable[None]],
     ) -> None:
-        self._topics, self._config, self._clock = topics, config, clock
-        self._retention = Retention(topics, config, clock)
+        self._topics, self._config, self._clock = nodes.topics, config, clock
+        self._retention = Retention(nodes.topics, config, clock)
         self._expire_snapshots = expire_snapshots
         self._cleaner: LogCleaner | None = None
         self._chores = (
@@ -61,6 +61,12 @@ class Housekeeping:
                 lambda: config.get_int(
                     "transaction.abort.timed.out.transaction.cleanup.interval.ms"
                 ),
+                clock,
+            ),
+            Chore(
+                "the election of leaders",
+                lambda _: nodes.elect_unclean(),
+                lambda: config.get_int("unclean.leader.election.interval.ms"),
                 clock,
             ),
         )

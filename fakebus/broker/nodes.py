@@ -67,7 +67,8 @@ class Nodes(Sequence[Node]):
         self.on_change: list[Callable[[int, bool], Awaitable[None]]] = []
         """Called with the number of a node that has stopped (``False``) or is to start."""
         self._config = config
-        self._topics = topics
+        self.topics = topics
+        """What there is to be led."""
         self._running = set(self.ids)
         self._unregistered: set[int] = set()
         self._leaders: dict[PartitionLog, int] = {}
@@ -134,7 +135,7 @@ class Nodes(Sequence[Node]):
 
     def _last_leader(self, log: PartitionLog) -> int:
         topic, partition = log.topic_partition
-        found = self._topics.get(topic)
+        found = self.topics.get(topic)
         preferred = NOBODY if found is None else self.replicas(found, partition)[0]
         return self._leaders.get(log, preferred)
 
@@ -142,7 +143,7 @@ class Nodes(Sequence[Node]):
         """Return the node that leads a partition, or :data:`NOBODY`."""
         if self.single:
             return self.ids[0]
-        topic, partition = self._topics.get(log.topic_partition.topic), log.topic_partition[1]
+        topic, partition = self.topics.get(log.topic_partition.topic), log.topic_partition[1]
         if topic is None:
             return NOBODY
         leader = self._leaders.get(log)
@@ -154,7 +155,7 @@ class Nodes(Sequence[Node]):
 
     def has_enough(self, log: PartitionLog) -> bool:
         """Return whether so many replicas are in sync that all may acknowledge (acks=-1)."""
-        topic = self._topics.get(log.topic_partition.topic)
+        topic = self.topics.get(log.topic_partition.topic)
         if topic is None:
             return True
         replicas = self.replicas(topic, log.topic_partition.partition)
@@ -266,6 +267,23 @@ class Nodes(Sequence[Node]):
                 raise BrokerError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE)
         await self._move([(log, elected)])
 
+    async def elect_unclean(self) -> None:
+        """Let any replica lead that runs where nobody does and the topic's configs permit it.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        if len(self._running) == len(self.ids):
+            return
+        elected = [
+            (log, self._first_running(self.replicas(topic, index), NOBODY))
+            for topic in self.topics
+            if topic.config.unclean_leader_election
+            for index, log in enumerate(topic.partitions)
+            if self.leader(log) == NOBODY
+        ]
+        await self._move([each for each in elected if each[1] != NOBODY])
+
     # -- groups and transactions --
 
     def coordinator(self, topic_name: str, key: str) -> int:
@@ -275,7 +293,7 @@ class Nodes(Sequence[Node]):
         """
         if self.single:
             return self.ids[0]
-        topic = self._topics.get(topic_name)
+        topic = self.topics.get(topic_name)
         if topic is None:
             return NOBODY
         return self.leader(topic.partitions[partition_of(key, len(topic.partitions))])
@@ -299,7 +317,7 @@ class Nodes(Sequence[Node]):
             )
         led = [
             (log, topic, index)
-            for topic in self._topics
+            for topic in self.topics
             for index, log in enumerate(topic.partitions)
             if self.leader(log) == node_id
         ]
@@ -331,7 +349,7 @@ class Nodes(Sequence[Node]):
             return
         await self._tell(node_id, running=True)
         orphans = []
-        for topic in self._topics:
+        for topic in self.topics:
             unclean = topic.config.unclean_leader_election
             for index, log in enumerate(topic.partitions):
                 leader, replicas = self.leader(log), self.replicas(topic, index)
@@ -374,7 +392,7 @@ class Nodes(Sequence[Node]):
             await self.start(node_id)
         preferred = [
             (log, self.replicas(topic, index)[0])
-            for topic in (self._topics if self._leaders else ())
+            for topic in (self.topics if self._leaders else ())
             for index, log in enumerate(topic.partitions)
             if log in self._leaders
         ]

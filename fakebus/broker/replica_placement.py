@@ -82,12 +82,13 @@ def check_replicas(broker_ids: Sequence[int], replicas: int, node_ids: Sequence[
     """
     problem = None
     unknown = [broker_id for broker_id in broker_ids if broker_id not in node_ids]
+    twice = [broker_id for broker_id in node_ids if broker_ids.count(broker_id) > 1]
     if not broker_ids:
         problem = "a partition is assigned to no broker"
     elif unknown:
         problem = f"a partition is assigned to broker {unknown[0]}, which does not exist"
-    elif len(set(broker_ids)) < len(broker_ids):
-        problem = "a partition is assigned to the same broker twice"
+    elif twice:
+        problem = f"a partition is assigned to broker {twice[0]} more than once"
     elif len(broker_ids) != replicas:
         problem = f"a partition has {counted(len(broker_ids), 'replica')}, others have {replicas}"
     if problem is not None:

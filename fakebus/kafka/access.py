@@ -131,7 +131,8 @@ def _begin(
             continue
         whole = getattr(request, need.field) if need.field else CLUSTER_NAME
         if not need.is_met(request, whole, context):
-            answer = _answer(request, need.resource_type(request, whole), context, whole=True)
+            kind = need.resource_type(request, whole)
+            answer = _answer(request, need, kind, context, whole=True)
             return _joined(answer, (), request)
     if not refused:
         return function(request, context)
@@ -162,7 +163,7 @@ def _divide(need: Need, request: Any, context: RequestContext, refused: list[Any
     for kind, items in unmet.items():
         part = copy.copy(request)
         setattr(part, need.field, items)
-        refused.append(_answer(part, kind, context))
+        refused.append(_answer(part, need, kind, context))
     if unmet:
         setattr(request, need.field, met)
     return bool(met)
@@ -176,11 +177,19 @@ def _fields(api_key: int, version: int) -> frozenset[str]:
 
 
 def _answer(
-    request: Any, kind: ResourceType | None, context: RequestContext, *, whole: bool = False
+    request: Any,
+    need: Need,
+    kind: ResourceType | None,
+    context: RequestContext,
+    *,
+    whole: bool = False,
 ) -> Any:
     assert kind is not None  # noqa: S101 - nothing else is refused
+    error = kind.refusal
+    # As Kafka, which says so of the cluster alone: other resources stand beside the error.
+    lacks = f": it takes {need.operation.name}" if kind is ResourceType.CLUSTER else ""
     return refusing_response(
-        context.api_key, context.api_version, request, kind.refusal, whole=whole
+        context.api_key, context.api_version, request, error, error.text + lacks, whole=whole
     )
 
 

@@ -78,7 +78,7 @@ def error_response(api_key: int, version: int, request: Any, error: ErrorCode) -
 
 
 def refusing_response(
-    api_key: int, version: int, request: Any, error: ErrorCode, *, whole: bool
+    api_key: int, version: int, request: Any, error: ErrorCode, text: str = "", *, whole: bool
 ) -> Any:
     """Return the response that refuses a request, with a text where Kafka gives one.
 
@@ -87,6 +87,7 @@ def refusing_response(
         version: the request's version.
         request: the decoded request.
         error: why it is refused.
+        text: that in words, if they say more than those of the error.
         whole: whether it is refused as one, so that it is told once where there is a place.
     """
     answer = error_response(api_key, version, request, error)
@@ -109,7 +110,7 @@ def refusing_response(
             elif name == "producer_epoch":
                 answer.producer_epoch = -1
     if api_key not in _WITHOUT_TEXT:
-        _explain(answer, root, version, error.text)
+        _explain(answer, root, version, text or error.text)
     return answer
 
 

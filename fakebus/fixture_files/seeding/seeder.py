@@ -310,7 +310,8 @@ class _Seeding:
                 try:
                     header = check_shape(batch)
                     check_batch(batch, header, config, now_ms)
-                    check_records(batch, header, config, now_ms)
+                    place = TopicPartition(stream.topic, partition)
+                    check_records(batch, header, config, now_ms, place)
                 except BrokerError as error:
                     problem = FixtureProblem.at(
                         fixture_topic.position,

@@ -73,7 +73,9 @@ async def test_a_compacted_topic_names_each_record_without_a_key(broker: Broker)
     with pytest.raises(InvalidRecordsError) as caught:
         broker.produce(T0, build_batch(records))
     assert caught.value.error_code is ErrorCode.INVALID_RECORD
-    assert [index for index, _ in caught.value.record_errors] == [1, 3]
+    assert caught.value.message == "t-0 is compacted and takes only records with a key"
+    told = "this record for t-0 has no key, and the topic is compacted"
+    assert caught.value.record_errors == [(1, told), (3, told)]
     await broker.produce(T0, batch(b"v", None))
 
 

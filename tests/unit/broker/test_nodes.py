@@ -167,6 +167,34 @@ async def test_a_partition_that_nobody_leads_waits_for_its_last_leader_unless_an
     await storage.close()
 
 
+async def test_what_waits_for_its_last_leader_gets_another_when_that_is_permitted_meanwhile() -> (
+    None
+):
+    """As in Kafka, that is looked for at intervals."""
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=3)
+    await broker.start()
+    wanted = NewTopic(name="t", assignments=((0, (2, 3)),))
+    await broker.topic_admin.create_topics([wanted])
+    nodes, topic = broker.nodes, broker.topics.get("t")
+    assert topic is not None
+    log = topic.partitions[0]
+    await nodes.stop(2)
+    await nodes.stop(3)
+    await nodes.start(2)
+    await broker.run_housekeeping()
+    assert (nodes.leader(log), nodes.eligible(log)) == (NOBODY, [3])
+    await broker.topics.set_configs(topic, {"unclean.leader.election.enable": "true"})
+    assert nodes.leader(log) == NOBODY
+    await broker.run_housekeeping()
+    assert (nodes.leader(log), nodes.in_sync(log, [2, 3]), log.leader_epoch) == (2, [2], 2)
+    await nodes.stop(2)
+    await broker.run_housekeeping()
+    assert nodes.leader(log) == NOBODY
+    await broker.close()
+    await storage.close()
+
+
 async def test_a_new_partition_is_led_by_the_first_that_runs_and_stays_there() -> None:
     storage = await SqliteStorage.open(None)
     broker = Broker(storage, nodes=3)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.replica_placement import check_replicas
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.types import TopicPartition
@@ -93,6 +94,12 @@ async def test_assignments_by_hand_are_checked(
     broker: Broker, fields: dict[str, object], error: ErrorCode
 ) -> None:
     assert await create(broker, name="t", **fields) is error
+
+
+def test_an_assignment_to_the_same_broker_names_it() -> None:
+    with pytest.raises(BrokerError, match="assigned to broker 2 more than once") as refused:
+        check_replicas([1, 2, 2], 3, [1, 2, 3])
+    assert refused.value.error_code is ErrorCode.INVALID_REPLICA_ASSIGNMENT
 
 
 @pytest.mark.parametrize(

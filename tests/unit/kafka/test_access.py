@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from fakebus.kafka.access import INSIDE, parse
+from fakebus.errors import ErrorCode
+from fakebus.kafka.access import INSIDE, guarded, parse
 from fakebus.kafka.api import Handler
 from fakebus.kafka.handlers import handler_of
 from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import AclCreation, CreateAclsRequest
 from fakebus.protocol.schema import api_schema
 
 FOR_EVERYBODY = {
@@ -45,3 +50,20 @@ def test_every_api_but_those_of_the_login_needs_something_that_its_requests_name
 def test_what_is_no_need_is_refused(text: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         parse(text)
+
+
+def test_a_refusal_on_the_cluster_says_which_operation_it_takes() -> None:
+    """As Kafka does; of other resources the answer says already which they are."""
+    request = CreateAclsRequest(creations=[AclCreation(), AclCreation()])
+    may_nothing = SimpleNamespace(
+        api_key=int(ApiKey.CREATE_ACLS), api_version=3, allows=lambda *_: False
+    )
+    create_acls = guarded(handler_of(ApiKey.CREATE_ACLS)).function
+    answer = cast(Any, create_acls(request, cast(Any, may_nothing)))
+    error, text = (
+        ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+        "not allowed on the cluster: it takes ALTER",
+    )
+    assert [(each.error_code, each.error_message) for each in answer.results] == [
+        (error.code, text)
+    ] * 2
