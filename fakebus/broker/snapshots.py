@@ -35,6 +35,7 @@ from fakebus.broker.log_rewriting import (
     take_back_producers,
 )
 from fakebus.broker.producer_state import ProducerState
+from fakebus.broker.turns import in_turns
 from fakebus.storage.interface import KeptRange, LogChange
 from fakebus.types import TopicPartition
 
@@ -314,9 +315,7 @@ class Snapshots:
         """
         async with self._rolling_back:
             if snapshot not in self._alive:
-                raise LookupError(
-                    "the snapshot is forgotten, and what it needs is not kept any more"
-                )
+                raise LookupError("the snapshot is forgotten, and what it needs is kept no more")
             await self._roll_back(snapshot)
 
     async def _roll_back(self, snapshot: Snapshot) -> None:
@@ -329,7 +328,7 @@ class Snapshots:
         for topic in self._topics:
             if topic.name not in snapshot.topics:
                 await self._topics.delete(topic)
-        for name in snapshot.topics:
+        async for name in in_turns(snapshot.topics):
             await self._roll_back_topic(snapshot, name)
         if self._groups.all_offsets() != snapshot.offsets:
             # Offsets go with their topic, and the topic is back.

@@ -104,6 +104,22 @@ async def test_a_log_that_has_not_changed_is_left_alone(broker: Broker, log: Par
     assert snapshot.end_of(log) == 6
 
 
+async def test_others_get_their_turns_while_a_rollback_looks_at_many_topics(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        await broker.topics.create(f"t{number}", 1, {})
+    snapshot = await broker.snapshots.take()
+    monkeypatch.setattr("fakebus.broker.turns.SLICE_S", -1)
+    turns = 0
+    going_back = asyncio.ensure_future(broker.snapshots.roll_back(snapshot))
+    while not going_back.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await going_back
+    assert turns > 50
+
+
 async def test_clients_are_told_anew_what_a_rollback_has_changed(
     broker: Broker, log: PartitionLog
 ) -> None:
