@@ -121,6 +121,22 @@ def row(value: object, age_ms: int = 0, key: bytes | None = None, headers: Any =
     return (0, NOW_MS - age_ms, key, json.dumps(value, separators=(",", ":")).encode(), headers)
 
 
+def test_what_was_sent_twice_is_no_mistake_of_the_set(tmp_path: Path) -> None:
+    event = {
+        "ce_specversion": b"1.0",
+        "ce_id": b"7",
+        "ce_source": b"/a",
+        "ce_type": b"order.placed",
+    }
+    sent = row({"n": 1}, headers=tuple(event.items()))
+    later = (0, NOW_MS - 500, *sent[2:])
+    for name, rows in {"at once": [sent, sent], "again": [sent, later]}.items():
+        write_files(tmp_path / name, recorded([topic_of(rows)]))
+        assert [str(each) for each in check_fixtures(tmp_path / name)] == []
+    files = recorded([topic_of([sent, row({"n": 2})])])
+    assert "lint" not in files["fakebus.yaml"]
+
+
 def test_the_order_of_reading_does_not_matter() -> None:
     topic = topic_of([row({"n": n}, age_ms=1000 - n) for n in range(20)])
     shuffled = SourceTopic(name="t", partitions=1, config={}, records=list(reversed(topic.records)))
