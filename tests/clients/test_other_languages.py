@@ -5,9 +5,12 @@ The programs only do and report (see README.md); what must come out stands here,
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import confluent_kafka
 import pytest
 
 from tests.clients.build import CLIENTS
@@ -574,6 +577,66 @@ def test_the_tools_create_describe_and_change_topics(
     eventually(lambda: topic in tool(topics, "--list").split(), False)
 
 
+def test_the_tools_tell_of_log_directories_elect_leaders_and_move_replicas(
+    tool: Callable[..., str], create_topic: Callable[..., str], tmp_path: Path
+) -> None:
+    topic = create_topic("placed", 1)
+
+    described = tool(f"{TOOLS}.LogDirsCommand", "--describe", "--topic-list", topic)
+    [broker] = json.loads(described.splitlines()[-1])["brokers"]
+    [directory] = [each for each in broker["logDirs"] if each["partitions"]]
+    one = ["--topic", topic, "--partition", "0", "--election-type", "preferred"]
+    elected = tool(f"{TOOLS}.LeaderElectionCommand", *one)
+    plan = tmp_path / "plan.json"
+    wanted = {"replicas": [broker["broker"]], "log_dirs": [directory["logDir"]]}
+    partition = {"topic": topic, "partition": 0, **wanted}
+    plan.write_text(json.dumps({"version": 1, "partitions": [partition]}))
+    reassign = f"{TOOLS}.reassign.ReassignPartitionsCommand"
+    moved = tool(reassign, "--reassignment-json-file", str(plan), "--execute")
+
+    assert [each["partition"] for each in directory["partitions"]] == [f"{topic}-0"]
+    assert f"Valid replica already elected for partitions {topic}-0" in elected
+    assert f"Successfully started partition reassignment for {topic}-0" in moved
+    assert f"for replica {topic}-0 with broker {broker['broker']}" in moved
+
+
+def test_a_tool_aborts_the_transaction_of_a_producer_that_is_gone(
+    cluster: Cluster, tool: Callable[..., str], create_topic: Callable[..., str], unique: Unique
+) -> None:
+    topic = create_topic("hanging", 1)
+    broker = {"bootstrap.servers": cluster.bootstrap_servers, "log_level": 0}
+    producer = confluent_kafka.Producer({**broker, "transactional.id": unique("id")})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(topic, b"never committed", partition=0)
+    producer.flush(60)
+
+    one = ["--topic", topic, "--partition", "0"]
+    shown = tool(f"{TOOLS}.TransactionsCommand", "describe-producers", *one)
+    tool(f"{TOOLS}.TransactionsCommand", "abort", *one, "--start-offset", "0")
+    closed = tool(f"{TOOLS}.TransactionsCommand", "describe-producers", *one)
+    producer.abort_transaction(60)
+
+    assert shown.splitlines()[-1].split()[-1] == "0"
+    assert closed.splitlines()[-1].split()[-1] == "None"
+    assert read(cluster, topic) == []
+
+
+def test_a_tool_asks_for_features_as_they_are(tool: Callable[..., str]) -> None:
+    described = tool(f"{TOOLS}.FeatureCommand", "describe")
+    [line] = [each for each in described.splitlines() if "transaction.version" in each]
+    level = line.split("FinalizedVersionLevel:")[1].split()[0]
+
+    kept = tool(f"{TOOLS}.FeatureCommand", "upgrade", "--feature", f"transaction.version={level}")
+
+    assert "transaction.version" in kept
+
+
+def test_a_tool_lists_what_has_configs(tool: Callable[..., str]) -> None:
+    # Subscriptions of metrics, which nobody has made.
+    assert "Error" not in tool(f"{TOOLS}.ClientMetricsCommand", "--list")
+
+
 def test_the_tools_set_describe_and_delete_quotas(tool: Callable[..., str], unique: Unique) -> None:
     configs, user = "kafka.admin.ConfigCommand", unique("user")
     entity = ["--entity-type", "users", "--entity-name", user]
@@ -663,6 +726,7 @@ def test_kafka_streams_counts_words_and_goes_on_with_its_state(
     guarantee: str,
     protocol: str,
     program_of: Callable[[str], Program],
+    tool: Callable[..., str],
     unique: Unique,
     create_topic: Callable[..., str],
 ) -> None:
@@ -703,3 +767,7 @@ def test_kafka_streams_counts_words_and_goes_on_with_its_state(
     assert newest == second
     listed = {row["group"]: row for row in program.call("list_groups")}
     assert listed[application]["type"].lower() == protocol
+    if protocol == "streams":
+        groups = f"{TOOLS}.streams.StreamsGroupCommand"
+        state = tool(groups, "--describe", "--state", "--group", application)
+        assert application in state
