@@ -17,10 +17,10 @@ from functools import partial
 from fakebus.broker import log_levels
 from fakebus.broker.config_requests import (
     ConfigChange,
-    Operation,
+    ConfigOperation,
+    ConfigResourceType,
     ResourceChange,
     ResourceResult,
-    ResourceType,
     changed_list,
     operation_of,
 )
@@ -52,11 +52,11 @@ _MIN_IN_SYNC = "min.insync.replicas"
 _META_PREFIX = "config."
 _FILES_OF_TLS = ("ssl.key.", "ssl.keystore.", "ssl.truststore.")
 """Kafka changes these with the prefix of a listener only, DYNAMIC_SECURITY_CONFIGS."""
-_TABLES: Mapping[ResourceType, Mapping[str, ConfigKey]] = {
-    ResourceType.TOPIC: TOPIC_KEYS,
-    ResourceType.BROKER: BROKER_KEYS,
-    ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
-    ResourceType.GROUP: GROUP_KEYS,
+_TABLES: Mapping[ConfigResourceType, Mapping[str, ConfigKey]] = {
+    ConfigResourceType.TOPIC: TOPIC_KEYS,
+    ConfigResourceType.BROKER: BROKER_KEYS,
+    ConfigResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
+    ConfigResourceType.GROUP: GROUP_KEYS,
 }
 
 
@@ -87,9 +87,9 @@ class ConfigAdmin:
         """
         dynamic: dict[str, dict[str, str]] = {}
         homes = {
-            ResourceType.BROKER: dynamic,
-            ResourceType.GROUP: self._config.group_overrides,
-            ResourceType.CLIENT_METRICS: self._subscriptions,
+            ConfigResourceType.BROKER: dynamic,
+            ConfigResourceType.GROUP: self._config.group_overrides,
+            ConfigResourceType.CLIENT_METRICS: self._subscriptions,
         }
         for kind, home in homes.items():
             prefix = f"{_META_PREFIX}{kind.name}."
@@ -102,22 +102,26 @@ class ConfigAdmin:
                 }
         for name in self._node_names:
             if name in dynamic:
-                self._use(ResourceType.BROKER, name, dynamic[name])
+                self._use(ConfigResourceType.BROKER, name, dynamic[name])
         # A new Kafka cluster sets this one for the whole cluster (KIP-966).
         in_sync = canonical(self._config.own_value(_MIN_IN_SYNC)) or ""
-        self._use(ResourceType.BROKER, "", {_MIN_IN_SYNC: in_sync, **dynamic.get("", {})})
+        self._use(ConfigResourceType.BROKER, "", {_MIN_IN_SYNC: in_sync, **dynamic.get("", {})})
 
-    def changed(self) -> dict[tuple[ResourceType, str], dict[str, str]]:
+    def changed(self) -> dict[tuple[ConfigResourceType, str], dict[str, str]]:
         """Return all that was changed, of everything but topics, for :meth:`restore`."""
         own = {
-            (ResourceType.BROKER, self._node_names[0]): self._config.dynamic_broker,
-            (ResourceType.BROKER, ""): self._config.dynamic_default,
+            (ConfigResourceType.BROKER, self._node_names[0]): self._config.dynamic_broker,
+            (ConfigResourceType.BROKER, ""): self._config.dynamic_default,
         }
-        groups = {(ResourceType.GROUP, n): c for n, c in self._config.group_overrides.items()}
-        metrics = {(ResourceType.CLIENT_METRICS, n): c for n, c in self._subscriptions.items()}
+        groups = {(ConfigResourceType.GROUP, n): c for n, c in self._config.group_overrides.items()}
+        metrics = {
+            (ConfigResourceType.CLIENT_METRICS, n): c for n, c in self._subscriptions.items()
+        }
         return {key: dict(configs) for key, configs in (own | groups | metrics).items()}
 
-    async def restore(self, changed: Mapping[tuple[ResourceType, str], Mapping[str, str]]) -> None:
+    async def restore(
+        self, changed: Mapping[tuple[ConfigResourceType, str], Mapping[str, str]]
+    ) -> None:
         """Make it what :meth:`changed` once returned.
 
         Raises:
@@ -138,17 +142,17 @@ class ConfigAdmin:
         Raises:
             BrokerError: UNSUPPORTED_VERSION for an unknown type.
         """
-        known = {member.value for member in ResourceType}
+        known = {member.value for member in ConfigResourceType}
         if not set(types) <= known:
             raise BrokerError(
                 ErrorCode.UNSUPPORTED_VERSION, f"there is a resource type out of {sorted(types)}"
             )
         found = [
-            *((ResourceType.TOPIC, topic.name) for topic in self._topics),
-            *((ResourceType.BROKER, name) for name in self._node_names),
-            *((ResourceType.BROKER_LOGGER, name) for name in self._node_names),
-            *((ResourceType.GROUP, group_id) for group_id in self._config.group_overrides),
-            *((ResourceType.CLIENT_METRICS, name) for name in self._subscriptions),
+            *((ConfigResourceType.TOPIC, topic.name) for topic in self._topics),
+            *((ConfigResourceType.BROKER, name) for name in self._node_names),
+            *((ConfigResourceType.BROKER_LOGGER, name) for name in self._node_names),
+            *((ConfigResourceType.GROUP, group_id) for group_id in self._config.group_overrides),
+            *((ConfigResourceType.CLIENT_METRICS, name) for name in self._subscriptions),
         ]
         return [(kind.value, name) for kind, name in found if not types or kind.value in types]
 
@@ -163,7 +167,7 @@ class ConfigAdmin:
         """Return the configs of a resource.
 
         Args:
-            resource_type: Kafka's number, see :class:`ResourceType`.
+            resource_type: Kafka's number, see :class:`ConfigResourceType`.
             name: the topic, broker id, group id or subscription; empty for all brokers.
             names: the wanted configs; all for ``None`` or none.
             node_id: the broker that was asked, which knows its own configs only.
@@ -173,14 +177,14 @@ class ConfigAdmin:
                 UNKNOWN_TOPIC_OR_PARTITION: there is no such resource.
         """
         kind = _resource_type(resource_type)
-        if kind is ResourceType.TOPIC:
+        if kind is ConfigResourceType.TOPIC:
             return describe_topic(self._topic(name).config, self._config, names)
-        if kind is ResourceType.BROKER:
+        if kind is ConfigResourceType.BROKER:
             if not name:
                 return describe_cluster(self._config, names)
             _check_node_id(name, node_id)
             return describe_broker(self._config.of_node(node_id), names)
-        if kind is ResourceType.BROKER_LOGGER:
+        if kind is ConfigResourceType.BROKER_LOGGER:
             _check_node_id(name, node_id)
             return [
                 DescribedConfig(name=key, value=text, source=ConfigSource.DYNAMIC_BROKER_LOGGER)
@@ -189,7 +193,7 @@ class ConfigAdmin:
             ]
         if not name:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
-        if kind is ResourceType.GROUP:
+        if kind is ConfigResourceType.GROUP:
             return describe_group(group_config(name, self._config), self._config, names)
         return describe_client_metrics(self._subscriptions.get(name, {}), names)
 
@@ -229,7 +233,7 @@ class ConfigAdmin:
     async def _for_each(
         self,
         wanted: Sequence[ResourceChange],
-        change: Callable[[ResourceType, ResourceChange, int, bool], Awaitable[None]],
+        change: Callable[[ConfigResourceType, ResourceChange, int, bool], Awaitable[None]],
         node_id: int,
         validate_only: bool,
     ) -> list[ResourceResult]:
@@ -258,22 +262,23 @@ class ConfigAdmin:
         return results
 
     async def _alter_one(
-        self, kind: ResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
+        self, kind: ConfigResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
     ) -> None:
         operations = [(change, operation_of(change)) for change in wanted.changes]
         _check_request(
-            wanted, [change for change, operation in operations if operation != Operation.DELETE]
+            wanted,
+            [change for change, operation in operations if operation != ConfigOperation.DELETE],
         )
-        if kind is ResourceType.BROKER_LOGGER:
+        if kind is ConfigResourceType.BROKER_LOGGER:
             _check_node_id(wanted.resource_name, node_id)
             _alter_loggers(operations, validate_only)
             return
         current = self._own_configs(kind, wanted.resource_name, node_id)
         configs = dict(current)
         for change, operation in operations:
-            if operation is Operation.DELETE:
+            if operation is ConfigOperation.DELETE:
                 configs.pop(change.name, None)
-            elif operation is Operation.SET:
+            elif operation is ConfigOperation.SET:
                 configs[change.name] = change.value or ""
             else:
                 key = _TABLES[kind].get(change.name)
@@ -283,9 +288,9 @@ class ConfigAdmin:
         await self._store(kind, wanted.resource_name, configs, validate_only)
 
     async def _replace_one(
-        self, kind: ResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
+        self, kind: ConfigResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
     ) -> None:
-        if kind is ResourceType.BROKER_LOGGER:
+        if kind is ConfigResourceType.BROKER_LOGGER:
             raise BrokerError(
                 ErrorCode.INVALID_REQUEST, "log levels can be changed only one by one"
             )
@@ -294,41 +299,41 @@ class ConfigAdmin:
         configs = {change.name: change.value or "" for change in wanted.changes}
         await self._store(kind, wanted.resource_name, configs, validate_only)
 
-    def _own_configs(self, kind: ResourceType, name: str, node_id: int) -> Mapping[str, str]:
-        if kind is ResourceType.BROKER and name:
+    def _own_configs(self, kind: ConfigResourceType, name: str, node_id: int) -> Mapping[str, str]:
+        if kind is ConfigResourceType.BROKER and name:
             _check_node_id(name, node_id)
         return self._current(kind, name)
 
-    def _current(self, kind: ResourceType, name: str) -> Mapping[str, str]:
+    def _current(self, kind: ConfigResourceType, name: str) -> Mapping[str, str]:
         """Return the resource's own configs; raise when there can be no such resource."""
-        if kind is ResourceType.TOPIC:
+        if kind is ConfigResourceType.TOPIC:
             if not name:
                 raise BrokerError(ErrorCode.INVALID_REQUEST, "there is no default topic")
             topic = self._topics.get(name)
             # Kafka tells what is wrong with values before it looks whether there is such a topic.
             return {} if topic is None else topic.config.overrides
-        if kind is ResourceType.BROKER:
+        if kind is ConfigResourceType.BROKER:
             return self._config.dynamic_broker if name else self._config.dynamic_default
         if not name:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
-        if kind is ResourceType.GROUP:
+        if kind is ConfigResourceType.GROUP:
             return self._config.group_overrides.get(name, {})
         return self._subscriptions.get(name, {})
 
     async def _store(
-        self, kind: ResourceType, name: str, configs: Mapping[str, str], validate_only: bool
+        self, kind: ConfigResourceType, name: str, configs: Mapping[str, str], validate_only: bool
     ) -> None:
         """Check a resource's configs and keep them; nothing awaits before they take effect."""
-        if kind is ResourceType.TOPIC:
+        if kind is ConfigResourceType.TOPIC:
             if topic_name_problem(name) is None:
                 TopicConfig(configs, self._config)
             topic = self._topic(name)
             if not validate_only:
                 await self._topics.set_configs(topic, configs)
             return
-        if kind is ResourceType.BROKER:
+        if kind is ConfigResourceType.BROKER:
             _check_broker_configs(configs, self._current(kind, name), bool(name))
-        elif kind is ResourceType.GROUP:
+        elif kind is ConfigResourceType.GROUP:
             GroupConfig(configs, self._config)
         else:
             check_subscription(configs)
@@ -340,9 +345,9 @@ class ConfigAdmin:
         stored = json.dumps(dict(configs)) if configs else None
         await self._storage.set_all_meta({f"{_META_PREFIX}{kind.name}.{name}": stored}, undo)
 
-    def _use(self, kind: ResourceType, name: str, configs: Mapping[str, str]) -> None:
+    def _use(self, kind: ConfigResourceType, name: str, configs: Mapping[str, str]) -> None:
         """Let the configs of anything but a topic take effect."""
-        if kind is ResourceType.BROKER:
+        if kind is ConfigResourceType.BROKER:
             if name:
                 self._config.set_dynamic(broker=configs)
             else:
@@ -350,7 +355,7 @@ class ConfigAdmin:
             self._topics.refresh_configs()
             return
         groups = self._config.group_overrides
-        home = groups if kind is ResourceType.GROUP else self._subscriptions
+        home = groups if kind is ConfigResourceType.GROUP else self._subscriptions
         home[name] = dict(configs)
         if not configs:
             del home[name]
@@ -365,12 +370,12 @@ def _check_node_id(name: str, node_id: int) -> None:
 
 
 def _alter_loggers(
-    operations: Sequence[tuple[ConfigChange, Operation]], validate_only: bool
+    operations: Sequence[tuple[ConfigChange, ConfigOperation]], validate_only: bool
 ) -> None:
     for change, operation in operations:
-        if operation is Operation.SET:
+        if operation is ConfigOperation.SET:
             log_levels.check_logger_level(change.name, change.value or "")
-        elif operation is Operation.DELETE:
+        elif operation is ConfigOperation.DELETE:
             log_levels.check_logger_reset(change.name)
         else:
             raise BrokerError(
@@ -379,15 +384,15 @@ def _alter_loggers(
     if validate_only:
         return
     for change, operation in operations:
-        if operation is Operation.SET:
+        if operation is ConfigOperation.SET:
             log_levels.set_logger_level(change.name, change.value or "")
         else:
             log_levels.reset_logger_level(change.name)
 
 
-def _resource_type(number: int) -> ResourceType:
+def _resource_type(number: int) -> ConfigResourceType:
     try:
-        return ResourceType(number)
+        return ConfigResourceType(number)
     except ValueError:
         raise BrokerError(
             ErrorCode.INVALID_REQUEST, f"there is no resource type {number}"

@@ -11,7 +11,7 @@ from fakebus.broker.configs.values import ConfigType, split_list
 from fakebus.errors import BrokerError, ErrorCode
 
 
-class ResourceType(Enum):
+class ConfigResourceType(Enum):
     """Kind of resource that configs belong to, with Kafka's numbers."""
 
     TOPIC = 2
@@ -21,8 +21,8 @@ class ResourceType(Enum):
     GROUP = 32
 
 
-class Operation(Enum):
-    """Operation on one config, with Kafka's numbers."""
+class ConfigOperation(Enum):
+    """ConfigOperation on one config, with Kafka's numbers."""
 
     SET = 0
     DELETE = 1
@@ -35,7 +35,7 @@ class ConfigChange(NamedTuple):
 
     name: str
     value: str | None
-    operation: int = Operation.SET.value
+    operation: int = ConfigOperation.SET.value
 
 
 class ResourceChange(NamedTuple):
@@ -55,14 +55,14 @@ class ResourceResult(NamedTuple):
     error_message: str | None = None
 
 
-def operation_of(change: ConfigChange) -> Operation:
+def operation_of(change: ConfigChange) -> ConfigOperation:
     """Return what a change does.
 
     Raises:
         BrokerError: INVALID_REQUEST: there is no such operation.
     """
     try:
-        return Operation(change.operation)
+        return ConfigOperation(change.operation)
     except ValueError:
         raise BrokerError(
             ErrorCode.INVALID_REQUEST, f"{change.name}: there is no operation {change.operation}"
@@ -70,7 +70,7 @@ def operation_of(change: ConfigChange) -> Operation:
 
 
 def changed_list(
-    key: ConfigKey | None, change: ConfigChange, current: str | None, operation: Operation
+    key: ConfigKey | None, change: ConfigChange, current: str | None, operation: ConfigOperation
 ) -> str:
     """Return a list config after elements were added to it or taken from it.
 
@@ -90,7 +90,7 @@ def changed_list(
         )
     elements = split_list((key.default or "") if current is None else current)
     named = split_list(change.value or "")
-    if operation is Operation.APPEND:
+    if operation is ConfigOperation.APPEND:
         elements += [element for element in dict.fromkeys(named) if element not in elements]
     else:
         elements = [element for element in elements if element not in named]

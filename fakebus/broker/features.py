@@ -33,7 +33,7 @@ FEATURES_EPOCH = 0
 """How often the levels have changed."""
 
 
-class Change(IntEnum):
+class UpgradeType(IntEnum):
     """Kind of a change of level."""
 
     UPGRADE = 1
@@ -53,13 +53,13 @@ def check_update(name: str, level: int, change: int) -> None:
         BrokerError: INVALID_UPDATE_VERSION for anything else.
     """
     feature = next((each for each in FEATURES if each.name == name), None)
-    if change not in (*Change,):
+    if change not in (*UpgradeType,):
         problem = f"there is no kind of change {change}"
     elif feature is None:
         problem = "there is no such feature"
     elif not feature.lowest <= level <= feature.highest:
         problem = f"only levels {feature.lowest} to {feature.highest} are supported"
-    elif level < feature.level and change == Change.UPGRADE:
+    elif level < feature.level and change == UpgradeType.UPGRADE:
         problem = f"that would be a downgrade from {feature.level}"
     elif level != feature.level:
         problem = f"it stays at {feature.level} here"

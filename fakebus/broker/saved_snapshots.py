@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
-from fakebus.broker.config_requests import ResourceType
+from fakebus.broker.config_requests import ConfigResourceType
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.snapshot_reading import SnapshotReader
 from fakebus.broker.snapshots import LogCopy, Snapshot, Snapshots, TopicCopy
@@ -320,7 +320,7 @@ def _read(name: str, stored: str | bytes) -> SavedSnapshot:
     content = json.loads(stored if isinstance(stored, str) else zlib.decompress(stored))
     snapshot = Snapshot(
         topics={name: _topic(topic) for name, topic in content["topics"].items()},
-        configs={(ResourceType[kind], name): own for kind, name, own in content["configs"]},
+        configs={(ConfigResourceType[kind], name): own for kind, name, own in content["configs"]},
         offsets={group: _offsets(rows) for group, rows in content["offsets"].items()},
         marks=content["marks"],
         new_ids={UUID(old): UUID(new) for old, new in content["new_ids"].items()},

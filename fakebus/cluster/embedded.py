@@ -11,7 +11,12 @@ from itertools import groupby
 from typing import Any
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
+from fakebus.broker.config_requests import (
+    ConfigChange,
+    ConfigOperation,
+    ConfigResourceType,
+    ResourceChange,
+)
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import SHARE, GroupDescription
@@ -133,10 +138,10 @@ class EmbeddedCluster:
                     async for log in in_turns(topic.partitions)
                 ]
             ),
-            configs=tuple(self._configs(ResourceType.TOPIC, name)),
+            configs=tuple(self._configs(ConfigResourceType.TOPIC, name)),
         )
 
-    def _configs(self, kind: ResourceType, name: str) -> list[ConfigValue]:
+    def _configs(self, kind: ConfigResourceType, name: str) -> list[ConfigValue]:
         admin, node = self._broker.config_admin, self._broker.nodes[0].node_id
         found = admin.describe(kind.value, name, node_id=node)
         return [_config(each) for each in sorted(found, key=lambda each: each.name)]
@@ -165,10 +170,11 @@ class EmbeddedCluster:
         """Set configs of a topic and take others back to their defaults; the rest stays."""
         changes = [ConfigChange(name=key, value=text) for key, text in configs.items()]
         changes += [
-            ConfigChange(name=key, value=None, operation=Operation.DELETE.value) for key in removed
+            ConfigChange(name=key, value=None, operation=ConfigOperation.DELETE.value)
+            for key in removed
         ]
         change = ResourceChange(
-            resource_type=ResourceType.TOPIC.value,
+            resource_type=ConfigResourceType.TOPIC.value,
             resource_name=self._topic(name).name,
             changes=changes,
         )
@@ -388,7 +394,7 @@ class EmbeddedCluster:
         """Return all configs of a broker by name; NotFoundError if there is none of that id."""
         if node_id not in [node.node_id for node in self._broker.nodes]:
             raise NotFoundError(f"there is no broker {node_id}")
-        return self._configs(ResourceType.BROKER, str(node_id))
+        return self._configs(ConfigResourceType.BROKER, str(node_id))
 
 
 class EventTail:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from fakebus.broker.config_requests import ResourceType as ConfigResource
+from fakebus.broker.config_requests import ConfigResourceType
 from fakebus.broker.security.resources import CLUSTER_NAME, Operation, ResourceType
 from fakebus.kafka.api import (
     CloseConnection,
@@ -36,11 +36,11 @@ from fakebus.protocol.schema import api_schema
 
 _NAMES = ("name", "topic", "topic_name", "group_id", "transactional_id", "resource_name")
 _CONFIG_TYPES = {
-    ConfigResource.TOPIC.value: ResourceType.TOPIC,
-    ConfigResource.GROUP.value: ResourceType.GROUP,
-    ConfigResource.BROKER.value: ResourceType.CLUSTER,
-    ConfigResource.BROKER_LOGGER.value: ResourceType.CLUSTER,
-    ConfigResource.CLIENT_METRICS.value: ResourceType.CLUSTER,
+    ConfigResourceType.TOPIC.value: ResourceType.TOPIC,
+    ConfigResourceType.GROUP.value: ResourceType.GROUP,
+    ConfigResourceType.BROKER.value: ResourceType.CLUSTER,
+    ConfigResourceType.BROKER_LOGGER.value: ResourceType.CLUSTER,
+    ConfigResourceType.CLIENT_METRICS.value: ResourceType.CLUSTER,
 }
 _COORDINATOR_TYPES = {
     0: ResourceType.GROUP,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.catalogue.smells import smell_table
 from fakebus.redis.commands import _COMMANDS as COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,17 @@ def test_every_command_of_redis_is_in_the_reference() -> None:
     for name, inner in re.findall(r"(?s)([A-Z]+)(?:\s\((.*?)\))?", told[1]):
         names |= {name, *(f"{name} {word}" for word in re.findall(r"[A-Z-]+", inner))}
     assert set(COMMANDS) - names == set()
+
+
+def test_every_smell_and_every_cause_has_its_row() -> None:
+    smells = (ROOT / "docs" / "explanation" / "event-task-or-call.md").read_text()
+    rows = "".join(line.split("|")[1] for line in smells.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", rows)) == set(smell_table())
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    _, _, why = reference.partition("\n## fakebus why\n")
+    sources = "".join(path.read_text() for path in (PACKAGE / "lineage" / "why").glob("*.py"))
+    codes = set(re.findall(r'\bCause\(\s*"(\w+)"', sources))
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", why.partition("\n## ")[0])) == codes
 
 
 def test_every_folder_of_tests_has_its_rule() -> None:

@@ -51,8 +51,8 @@ class EntityFilter(NamedTuple):
         )
 
 
-class Change(NamedTuple):
-    """Change of one entity's quotas: a value for each name, ``None`` to take it away."""
+class ClientQuotaAlteration(NamedTuple):
+    """Alteration of one entity's quotas: a value for each name, ``None`` to take it away."""
 
     entity: Entity
     values: Sequence[tuple[str, float | None]]
@@ -92,7 +92,7 @@ class ClientQuotas:
         )
 
     async def alter(
-        self, changes: Iterable[Change], *, validate_only: bool
+        self, changes: Iterable[ClientQuotaAlteration], *, validate_only: bool
     ) -> dict[Entity, BrokerError | None]:
         """Set quotas and take them away; those of an entity all together or not at all.
 

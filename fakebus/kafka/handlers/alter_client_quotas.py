@@ -11,7 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.security.quotas import Change, Entity
+from fakebus.broker.security.quotas import ClientQuotaAlteration, Entity
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -42,10 +42,12 @@ async def handle_alter_client_quotas(
     )
 
 
-def _change(entry: AlterClientQuotasRequestEntryData) -> Change:
+def _change(entry: AlterClientQuotasRequestEntryData) -> ClientQuotaAlteration:
     names = ((each.entity_type, each.entity_name) for each in entry.entity)
     entity = tuple(sorted(names, key=lambda each: (each[0], each[1] or "")))
-    return Change(entity, [(op.key, None if op.remove else op.value) for op in entry.ops])
+    return ClientQuotaAlteration(
+        entity, [(op.key, None if op.remove else op.value) for op in entry.ops]
+    )
 
 
 def _result(entity: Entity, refused: BrokerError | None) -> AlterClientQuotasResponseEntryData:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fakebus.broker.config_requests import ResourceType
+from fakebus.broker.config_requests import ConfigResourceType
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.keys import documentation_of
 from fakebus.broker.turns import in_turns
@@ -34,10 +34,10 @@ from fakebus.protocol.messages import (
 )
 
 _SECTIONS = {
-    ResourceType.TOPIC: "topic",
-    ResourceType.BROKER: "broker",
-    ResourceType.GROUP: "group",
-    ResourceType.CLIENT_METRICS: "client metrics",
+    ConfigResourceType.TOPIC: "topic",
+    ConfigResourceType.BROKER: "broker",
+    ConfigResourceType.GROUP: "group",
+    ConfigResourceType.CLIENT_METRICS: "client metrics",
 }
 _Documentation = Callable[[int, str], str | None]
 
@@ -47,7 +47,7 @@ async def handle_describe_configs(
     request: DescribeConfigsRequest, context: RequestContext
 ) -> DescribeConfigsResponse:
     """Show configs."""
-    kinds = {kind.value for kind in ResourceType}
+    kinds = {kind.value for kind in ConfigResourceType}
     strange = [each for each in request.resources if each.resource_type not in kinds]
     if strange:
         error = BrokerError(
@@ -76,13 +76,13 @@ def _different(resources: Iterable[DescribeConfigsResource]) -> Iterable[Describ
 
 
 def _no_documentation(resource_type: int, name: str) -> str | None:
-    return "" if resource_type == ResourceType.BROKER_LOGGER.value else None
+    return "" if resource_type == ConfigResourceType.BROKER_LOGGER.value else None
 
 
 def _documentation(resource_type: int, name: str) -> str | None:
     # Loaded when somebody asks: four hundred sentences that hardly anybody reads.
 
-    section = _SECTIONS.get(ResourceType(resource_type))
+    section = _SECTIONS.get(ConfigResourceType(resource_type))
     return "" if section is None else documentation_of(section, name)
 
 

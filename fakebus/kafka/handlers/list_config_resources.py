@@ -10,7 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.config_requests import ResourceType
+from fakebus.broker.config_requests import ConfigResourceType
 from fakebus.errors import BrokerError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -26,7 +26,9 @@ def handle_list_config_resources(
     request: ListConfigResourcesRequest, context: RequestContext
 ) -> ListConfigResourcesResponse:
     """List resources that have configs."""
-    types = request.resource_types if context.api_version else [ResourceType.CLIENT_METRICS.value]
+    types = (
+        request.resource_types if context.api_version else [ConfigResourceType.CLIENT_METRICS.value]
+    )
     try:
         resources = context.broker.config_admin.resources(types)
     except BrokerError as error:

@@ -10,7 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.features import Change, check_update
+from fakebus.broker.features import UpgradeType, check_update
 from fakebus.errors import BrokerError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -33,7 +33,7 @@ def handle_update_features(
     for update in request.feature_updates:
         change = update.upgrade_type
         if context.api_version < _FIRST_WITH_KIND_OF_CHANGE:
-            change = Change.SAFE_DOWNGRADE if update.allow_downgrade else Change.UPGRADE
+            change = UpgradeType.SAFE_DOWNGRADE if update.allow_downgrade else UpgradeType.UPGRADE
         try:
             check_update(update.feature, update.max_version_level, change)
         except BrokerError as error:

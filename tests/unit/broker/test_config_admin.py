@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.config_requests import ConfigChange, ResourceChange, ResourceType
+from fakebus.broker.config_requests import ConfigChange, ConfigResourceType, ResourceChange
 from fakebus.broker.configs.broker_config import ConfigSource
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.group_config import group_config
@@ -17,7 +17,7 @@ from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.sqlite import SqliteStorage
 
-TOPIC, BROKER, LOGGER, METRICS, GROUP = (kind.value for kind in ResourceType)
+TOPIC, BROKER, LOGGER, METRICS, GROUP = (kind.value for kind in ConfigResourceType)
 SET, DELETE, APPEND, SUBTRACT = range(4)
 Changes = list[tuple[str, int, str | None]]
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.config_requests import ConfigChange, ResourceChange, ResourceType
+from fakebus.broker.config_requests import ConfigChange, ConfigResourceType, ResourceChange
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.log_rewriting import LogContent, cut_off, replace_logs
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
@@ -109,14 +109,16 @@ async def fill(broker: Broker) -> None:
 
 
 CONFIGS = (
-    (ResourceType.BROKER, "1", "message.max.bytes", "2000000"),
-    (ResourceType.BROKER, "", "message.max.bytes", "3000000"),
-    (ResourceType.GROUP, GROUP, "consumer.session.timeout.ms", "50000"),
-    (ResourceType.CLIENT_METRICS, "m", "interval.ms", "5000"),
+    (ConfigResourceType.BROKER, "1", "message.max.bytes", "2000000"),
+    (ConfigResourceType.BROKER, "", "message.max.bytes", "3000000"),
+    (ConfigResourceType.GROUP, GROUP, "consumer.session.timeout.ms", "50000"),
+    (ConfigResourceType.CLIENT_METRICS, "m", "interval.ms", "5000"),
 )
 
 
-async def alter(broker: Broker, kind: ResourceType, name: str, config: str, value: str) -> None:
+async def alter(
+    broker: Broker, kind: ConfigResourceType, name: str, config: str, value: str
+) -> None:
     change = ResourceChange(
         resource_type=kind.value,
         resource_name=name,
@@ -184,7 +186,7 @@ async def mark_compacted(broker: Broker) -> None:
 
 
 async def set_topic_config(broker: Broker) -> None:
-    await alter(broker, ResourceType.TOPIC, "t", "retention.ms", "1234")
+    await alter(broker, ConfigResourceType.TOPIC, "t", "retention.ms", "1234")
 
 
 async def commit(broker: Broker) -> None:
@@ -204,7 +206,7 @@ async def delete_group(broker: Broker) -> None:
     raise_for(await broker.group_coordinator.delete_group(GROUP))
 
 
-def changing(kind: ResourceType, name: str, config: str, value: str) -> Callable[..., Any]:
+def changing(kind: ConfigResourceType, name: str, config: str, value: str) -> Callable[..., Any]:
     async def change(broker: Broker) -> None:
         await alter(broker, kind, name, config, value + "1")
 

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.security import quotas
-from fakebus.broker.security.quotas import Change
+from fakebus.broker.security.quotas import ClientQuotaAlteration
 from fakebus.kafka.api import ClientConnection, RequestContext
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.storage.sqlite import SqliteStorage
@@ -30,7 +30,7 @@ async def test_what_a_client_has_to_come_back_for_is_not_counted(
         advertised=lambda _: [],
     )
     assert not context.must_come_back(10**9)
-    limit = Change((("client-id", "reader"),), [("consumer_byte_rate", 100.0)])
+    limit = ClientQuotaAlteration((("client-id", "reader"),), [("consumer_byte_rate", 100.0)])
     await broker.security.quotas.alter([limit], validate_only=False)
     # A hundred bytes a second are a thousand in the ten seconds that count.
     assert not context.must_come_back(900)

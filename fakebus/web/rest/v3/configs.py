@@ -7,7 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
+from fakebus.broker.config_requests import (
+    ConfigChange,
+    ConfigOperation,
+    ConfigResourceType,
+    ResourceChange,
+)
 from fakebus.broker.configs.broker_config import ConfigSource
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.errors import BrokerError, ErrorCode
@@ -31,16 +36,16 @@ class _Owner:
         self._fields: Resource
         if topic is not None or "topic" in call.request.match_info:
             self.name = call.topic(topic).name
-            self.type = ResourceType.TOPIC
+            self.type = ConfigResourceType.TOPIC
             self.path: tuple[object, ...] = ("topics", self.name, "configs")
             self.kind, self._fields = "TopicConfig", {"topic_name": self.name}
         elif broker is not None or "broker" in call.request.match_info:
             number = call.broker_id() if broker is None else broker
-            self.name, self.type = str(number), ResourceType.BROKER
+            self.name, self.type = str(number), ConfigResourceType.BROKER
             self.path = ("brokers", number, "configs")
             self.kind, self._fields = "BrokerConfig", {"broker_id": number}
         else:
-            self.name, self.type, self.path = "", ResourceType.BROKER, ("broker-configs",)
+            self.name, self.type, self.path = "", ConfigResourceType.BROKER, ("broker-configs",)
             self.kind, self._fields = "ClusterConfig", {"config_type": "BROKER"}
 
     def configs(self, names: Sequence[str] | None = None) -> list[Resource]:
@@ -50,7 +55,7 @@ class _Owner:
         return [self._config(each) for each in sorted(found, key=lambda each: each.name)]
 
     def _node(self) -> int:
-        if self.type is ResourceType.BROKER and self.name:
+        if self.type is ConfigResourceType.BROKER and self.name:
             return int(self.name)
         return self._call.bus.broker.nodes[0].node_id
 
@@ -132,7 +137,9 @@ async def set_config(call: V3Call) -> object:
 
 async def reset_config(call: V3Call) -> object:
     """Take a config back to its default."""
-    change = ConfigChange(name=call.path("config"), value=None, operation=Operation.DELETE.value)
+    change = ConfigChange(
+        name=call.path("config"), value=None, operation=ConfigOperation.DELETE.value
+    )
     await _Owner(call).alter([change])
     return web.Response(status=204)
 
@@ -152,5 +159,5 @@ def _change(asked: dict[str, Any]) -> ConfigChange:
     return ConfigChange(
         name=field(asked, "name", str, required=True),
         value=config_value(asked) if operation == "SET" else None,
-        operation=Operation[operation].value,
+        operation=ConfigOperation[operation].value,
     )

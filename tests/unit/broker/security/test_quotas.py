@@ -8,7 +8,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.security import quotas as module
 from fakebus.broker.security.quota_rates import Rate, TokenBucket
-from fakebus.broker.security.quotas import Change, ClientQuotas, Entity
+from fakebus.broker.security.quotas import ClientQuotaAlteration, ClientQuotas, Entity
 from fakebus.broker.values import Values
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
@@ -80,7 +80,9 @@ def quotas(time: Time, store: FailingStore) -> ClientQuotas:
 
 
 async def put(quotas: ClientQuotas, entity: Entity, **values: float | None) -> BrokerError | None:
-    results = await quotas.alter([Change(entity, list(values.items()))], validate_only=False)
+    results = await quotas.alter(
+        [ClientQuotaAlteration(entity, list(values.items()))], validate_only=False
+    )
     return results[entity]
 
 
