@@ -32,8 +32,8 @@ class Received(NamedTuple):
 
     @property
     def place(self) -> tuple[object, ...]:
-        names = "destination.name", "destination.partition.id", "kafka.offset"
-        return tuple(self.attributes[f"messaging.{name}"] for name in names)
+        names = "messaging.destination.name", "messaging.destination.partition.id", "kafka.offset"
+        return tuple(self.attributes[name] for name in names)
 
 
 class Collector:
@@ -43,6 +43,8 @@ class Collector:
         self.spans: list[Received] = []
         self.headers: list[dict[str, str]] = []
         self.paths: set[str] = set()
+        self.schemas: set[str] = set()
+        """By which versions of the conventions attributes are named."""
         self._changed = threading.Condition()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
@@ -53,6 +55,7 @@ class Collector:
             for of_service in request.resource_spans:
                 service = _plain(of_service.resource.attributes)["service.name"]
                 for scope in of_service.scope_spans:
+                    self.schemas.add(scope.schema_url)
                     self.spans += (_received(str(service), span) for span in scope.spans)
             self._changed.notify_all()
 

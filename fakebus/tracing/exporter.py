@@ -19,7 +19,7 @@ from fakebus.broker.record_thread import politely
 from fakebus.errors import ConfigError, MissingExtraError
 from fakebus.escaping import shortened
 from fakebus.limited_log import LimitedLog
-from fakebus.tracing.spans import OPERATIONS, Context, Span
+from fakebus.tracing.spans import CONVENTIONS, OPERATIONS, Context, Span
 
 try:
     from opentelemetry import trace
@@ -193,7 +193,9 @@ class _SpanMaker(SpanProcessor):
                 shutdown_on_exit=False,
             )
             provider.add_span_processor(self)
-            self._tracers[service] = provider.get_tracer("fakebus", __version__)
+            self._tracers[service] = provider.get_tracer(
+                "fakebus", __version__, schema_url=CONVENTIONS
+            )
         return self._tracers[service]
 
     def _remote(self, context: Context) -> trace.Span:

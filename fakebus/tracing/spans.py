@@ -22,7 +22,9 @@ OPERATIONS: Mapping[str, tuple[str, str]] = {
     "commit": ("settle", "CLIENT"),
 }
 """The type of each operation, and the kind of its spans."""
-CLUSTER_ID = "messaging.kafka.cluster.id"
+CONVENTIONS = "https://opentelemetry.io/schemas/1.45.0"
+"""The version by which attributes are named."""
+CLUSTER_ID = "kafka.cluster.id"
 """The attribute that is the same of all spans of a bus."""
 _MOST_LETTERS = 256
 _LONGEST_LINGER_MS = 60_000
@@ -91,12 +93,12 @@ def attributes_of(
     """
     origin, peer = activity.origin, activity.origin.peer
     found: dict[str, str | int | bool] = {
-        "messaging.system": "kafka",
+        "messaging.system.name": "kafka",
         "messaging.operation.name": operation,
         "messaging.operation.type": OPERATIONS[operation][0],
         "messaging.destination.name": activity.topic,
         "messaging.destination.partition.id": str(activity.partition),
-        "messaging.kafka.offset": offset,
+        "kafka.offset": offset,
     }
     if origin.client_id:
         found["messaging.client.id"] = origin.client_id[:_MOST_LETTERS]
@@ -108,9 +110,9 @@ def attributes_of(
         key = bytes(record.key[:_MOST_LETTERS])
         # A key of other bytes has no form as text that everybody would agree on.
         if key.isascii() and key.decode().isprintable():
-            found["messaging.kafka.message.key"] = key.decode()
+            found["kafka.message.key"] = key.decode()
     if record is not None and record.value is None:
-        found["messaging.kafka.message.tombstone"] = True
+        found["kafka.message.tombstone"] = True
     return found
 
 
