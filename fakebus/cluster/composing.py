@@ -12,7 +12,7 @@ from fakebus.fixture_files.encoding.unwrapping import unwrap
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.wrappers import WrittenFormat
-from fakebus.fixture_files.functions import FunctionContext
+from fakebus.fixture_files.functions import FunctionContext, expand, has_calls
 from fakebus.fixture_files.headers import parse_headers
 from fakebus.fixture_files.problems import DataError
 from fakebus.records.record import NewRecord
@@ -38,7 +38,8 @@ async def record_of_event(
     Args:
         cluster: has the schemas.
         event: its topic, and what it has of key, value, headers and partition. A key is text and a
-            value JSON, unless they say their type or subject.
+            value JSON, unless they say their type or subject; functions are called, and names that
+            begin with ``$$`` begin with one ``$``, as in fixture files.
 
     Raises:
         ClusterError: it is no event.
@@ -58,8 +59,10 @@ async def record_of_event(
     )
     try:
         headers = parse_headers(event.get("headers")).encode(context)
-        key = await payload_bytes(cluster, event.get("key"), FORMATS["string"])
-        value = await payload_bytes(cluster, event.get("value"), FORMATS["json"])
+        written = [event.get(name) for name in ("key", "value")]
+        plain = [expand(each, context) if has_calls(each) else each for each in written]
+        key = await payload_bytes(cluster, plain[0], FORMATS["string"])
+        value = await payload_bytes(cluster, plain[1], FORMATS["json"])
     except DataError as error:
         raise ClusterError(f"{error}; {error.hint}") from None
     return topic, partition, NewRecord(key, value, headers)

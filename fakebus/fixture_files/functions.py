@@ -145,6 +145,20 @@ _NESTED = dict, list
 """What calls may stand in; to write the two as a union takes longer than to ask for them."""
 
 
+def has_calls(data: object) -> bool:
+    """Return whether :func:`expand` would change data, however deeply it is nested."""
+    left = [data]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            if any(name[:1] == "$" for name in each):
+                return True
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
+    return False
+
+
 def expand(data: object, context: FunctionContext, depth: int = 0) -> object:
     """Return data with every call replaced by its result; it is the same where there is none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import sqlite3
@@ -9,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ CONFIGS = {
     "group.initial.rebalance.delay.ms": "0",
 }
 FAILURE = "the disk is full, as the test wants it"
+_NOTED = ("notes", "lineage_names", "lineage_clients", "identities", "identity_positions")
 _TOKEN = "0" * 64
 """Of a form, and of the browser that sends it."""
 _MOMENTS = ("timestamp", "time", "ms", "epoch_ms", "age", "idle", "inactive", "throttle")
@@ -56,12 +58,16 @@ class FailingBus:
         self.alice = RawClient(sasl)
         self.ask("SASL_HANDSHAKE", 1, {"mechanism": "PLAIN"}, self.alice)
         self.ask("SASL_AUTHENTICATE", 2, {"auth_bytes": b"\0alice\0secret"}, self.alice)
+        self._web = http.client.HTTPConnection(
+            self.bus.http_url.removeprefix("http://"), timeout=60
+        )
         self.redis = redis.Redis.from_url(self.bus.redis_urls[0], socket_timeout=60, retry=None)
 
     def close(self) -> None:
         """Let go of the connections."""
         self.kafka.socket.close()
         self.alice.socket.close()
+        self._web.close()
         self.redis.close()
 
     def ask(
@@ -80,16 +86,22 @@ class FailingBus:
         """Return the answer to a request by HTTP, or ``(status, answer)`` of a refusal."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(  # noqa: S310 - its own address
-            self.bus.http_url + path, data, headers, method=method
-        )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                text = answer.read()
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, refused.read().decode()
+            answer = self._http(method, path, data, headers)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # Whoever asks nothing for long is let go.
+            self._web.close()
+            answer = self._http(method, path, data, headers)
+        text = answer.read()
+        if answer.status >= 400:
+            return answer.status, text.decode()
         return json.loads(text) if text else None
+
+    def _http(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        self._web.request(method, path, data, headers)
+        return self._web.getresponse()
 
     def console(self, path: str, form: dict[str, str]) -> Any:
         """Send a form of the console; return its status, and the page if it was refused."""
@@ -114,6 +126,16 @@ class FailingBus:
             yield
         finally:
             writes.refusal = None
+
+    def stored(self) -> dict[str, list[Any]]:
+        """Return the rows of the data file by their tables, without what is noted of clients."""
+        with closing(sqlite3.connect(self.path)) as source:
+            names = source.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return {
+                name: source.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - its own
+                for (name,) in names
+                if name not in _NOTED
+            }
 
     def copied(self, path: Path) -> Path:
         """Write the data file as it is now to another place."""

