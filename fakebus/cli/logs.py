@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
@@ -15,6 +17,9 @@ from fakebus.escaping import printable, printable_json, shortened
 _ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
+
+
+logger = logging.getLogger("fakebus")
 
 
 class TextFormatter(logging.Formatter):
@@ -68,6 +73,22 @@ class _Handler(logging.StreamHandler[TextIO]):
         with hidden():
             super().emit(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Write which message could not be, in the form of all others."""
+        told = logging.makeLogRecord(
+            {
+                "name": record.name,
+                "levelno": record.levelno,
+                "levelname": record.levelname,
+                "msg": "a message could not be told: %.300r",
+                "args": (record.msg,),
+                "exc_info": sys.exc_info(),
+            }
+        )
+        # Where there is no standard error any more, nobody is left to be told.
+        with suppress(OSError, ValueError):
+            self.stream.write(self.format(told) + self.terminator)
+
 
 def configure_logging(level: str, log_format: str) -> None:
     """Send the log to standard error.
@@ -81,5 +102,25 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # What Python itself writes there is to be of the same form.
+    logging.captureWarnings(True)
+    sys.excepthook = _failed
+    threading.excepthook = _thread_failed
+    sys.unraisablehook = _nobody_caught
     # A debug log of every database statement is of no help.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
+
+def _failed(_: type[BaseException], error: BaseException, _place: TracebackType | None) -> None:
+    logger.critical("fakebus has failed", exc_info=error)
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_type is not SystemExit:
+        name = "a thread" if failure.thread is None else failure.thread.name
+        logger.error("%s has ended", name, exc_info=failure.exc_value)
+
+
+def _nobody_caught(failure: sys.UnraisableHookArgs) -> None:
+    what = failure.err_msg or "an exception was ignored"
+    logger.error("%s: %.300r", what, failure.object, exc_info=failure.exc_value)

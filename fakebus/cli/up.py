@@ -27,6 +27,8 @@ from typing import Any
 from fakebus.cli.command_settings import path_argument
 from fakebus.cli.garbage import Collections
 from fakebus.cli.logs import configure_logging
+from fakebus.cli.main import EXIT_BAD_INPUT
+from fakebus.cli.output import JSON
 from fakebus.cli.oversights import oversights
 from fakebus.cli.progress import counter, working
 from fakebus.config import (
@@ -36,6 +38,7 @@ from fakebus.config import (
     settings_table,
     unknown_variables,
 )
+from fakebus.errors import FakebusError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +93,14 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(settings.log_level, settings.log_format)
     for text in told:
         logging.getLogger("fakebus").warning("%s", text)
-    _event_loop_runner()(_serve(settings))
+    try:
+        _event_loop_runner()(_serve(settings))
+    except FakebusError as error:
+        if settings.log_format != JSON:
+            raise
+        # Who reads the log by a program reads why there is no more of it, too.
+        logging.getLogger("fakebus").error("%s", error)
+        return EXIT_BAD_INPUT
     return 0
 
 

@@ -33,6 +33,7 @@ _CLOSED = {
     "autoload_known_extensions": "false",
     "allow_persistent_secrets": "false",
 }
+_NESTED = ("struct", "list", "array", "map", "union")
 _FOLDERS = ("temp_directory", "extension_directory", "secret_directory")
 """Where DuckDB would look into the home directory, and name it in what it answers."""
 FORMATS = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON, ARRAY true", ".ndjson": "JSON"}
@@ -223,13 +224,20 @@ class Engine:
             [(rows,)] = self._connection.execute(f"COPY {source} TO {target}").fetchall()
             return int(rows)
 
-        if kind != "PARQUET":
+        if kind not in ("PARQUET", "CSV"):
             return copy(asked)
         probe = f"SELECT * FROM {asked} LIMIT 0"  # noqa: S608 - a query is what is asked
         types = {
-            identifier(name): kind
-            for name, kind, *_ in self._connection.execute(probe).description or ()
+            identifier(name): of
+            for name, of, *_ in self._connection.execute(probe).description or ()
         }
+        if kind == "CSV":
+            # As on standard output; the engine's own words for them are read by nothing else.
+            cells = (
+                f"to_json({name}) AS {name}" if of.id in _NESTED else name
+                for name, of in types.items()
+            )
+            return copy(f"(SELECT {', '.join(cells)} FROM {asked})")  # noqa: S608 - so is it here
         if all(file_type(kind, SIGNED) == str(kind) for kind in types.values()):
             return copy(asked)
 

@@ -5,12 +5,40 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
-from fakebus.cli.logs import JsonFormatter, TextFormatter
+from fakebus.cli.logs import JsonFormatter, TextFormatter, configure_logging
 
 FORGED = "billing\n12:00:00 INFO    fakebus: all is fine\x1b[1A\u202e\ud800"
+
+
+@contextmanager
+def configured(log_format: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the log as a command has it."""
+    root = logging.getLogger()
+    level = root.level
+    monkeypatch.setattr(root, "handlers", [])
+    for owner, name in (
+        (sys, "excepthook"),
+        (threading, "excepthook"),
+        (sys, "unraisablehook"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        try:
+            configure_logging("info", log_format)
+            yield
+        finally:
+            logging.captureWarnings(False)
+            root.setLevel(level)
 
 
 def logged(formatter: logging.Formatter) -> str:
@@ -48,12 +76,34 @@ def test_an_entry_in_json_is_one_line_with_the_name_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["text", "json"])
 def test_both_formats_are_those_of_the_bus(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fakebus.cli.logs import configure_logging
+    with configured(name, monkeypatch):
+        (handler,) = logging.getLogger().handlers
+        assert isinstance(handler.formatter, TextFormatter | JsonFormatter)
 
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    level = root.level
-    configure_logging("info", name)
-    root.setLevel(level)
-    (handler,) = root.handlers
-    assert isinstance(handler.formatter, TextFormatter | JsonFormatter)
+
+def test_what_python_itself_tells_is_in_the_form_of_the_log_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    with configured("json", monkeypatch):
+        warnings.warn(f"careful {FORGED}", RuntimeWarning, stacklevel=1)
+        thread = threading.Thread(target=json.loads, args=("no JSON",), name=FORGED)
+        thread.start()
+        thread.join()
+        ignored = SimpleNamespace(err_msg=None, object=FORGED, exc_value=ValueError(FORGED))
+        sys.unraisablehook(ignored)  # type: ignore[arg-type]
+        logging.getLogger("library").warning("%d", FORGED)
+        sys.excepthook(KeyError, KeyError(FORGED), None)
+    entries = [json.loads(line) for line in output.getvalue().splitlines()]
+    told = [
+        ("py.warnings", "careful billing", ""),
+        ("fakebus", "has ended", "JSONDecodeError"),
+        ("fakebus", "an exception was ignored", "ValueError"),
+        ("library", "could not be told: '%d'", "TypeError"),
+        ("fakebus", "fakebus has failed", "KeyError"),
+    ]
+    for (name, message, failure), entry in zip(told, entries, strict=True):
+        assert entry["logger"] == name
+        assert message in entry["message"]
+        assert failure in entry.get("exception", "")

@@ -312,6 +312,12 @@ def test_json_logs_are_one_object_a_line(start: Start) -> None:
     lines = [json.loads(line) for line in up.errors().splitlines()]
     assert [line["message"] for line in lines if "ready in" in line["message"]]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        up = start("--memory", "--kafka", address, "--log-format", "json")
+        assert up.wait() == 2
+    (line,) = up.errors().splitlines()
+    assert "the port is in use" in json.loads(line)["message"]
 
 
 def test_help_and_version_need_no_bus() -> None:

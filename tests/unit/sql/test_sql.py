@@ -297,6 +297,23 @@ def test_a_result_is_written_to_a_file(engine: Engine, tmp_path: Path, end: str)
         assert path.read_bytes()[:4] == b"PAR1"
 
 
+def test_lists_and_structs_are_json_in_csv(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    struct = """{'x': ['it''s "y"', 'z']}"""
+    query = f"""select [1, null] as "a b", {struct} as s, 'plain' as t, map {{'k': 1}} as m"""
+    path = tmp_path / "nested.csv"
+    assert run(["sql", query, "--output", str(path)]) == 0
+    capfd.readouterr()
+    assert run(["sql", query, "--format", "csv"]) == 0
+    for text in (path.read_text(), capfd.readouterr().out):
+        names, (numbers, struct, plain, map_) = csv.reader(text.splitlines())
+        assert names == ["a b", "s", "t", "m"]
+        assert (json.loads(numbers), plain) == ([1, None], "plain")
+        assert json.loads(struct) == {"x": ['it\'s "y"', "z"]}
+        assert json.loads(map_) == {"k": 1}
+
+
 def test_the_command_overwrites_a_file_only_when_it_is_told_to(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     path.write_text("mine\n")
@@ -310,7 +327,7 @@ def test_the_command_overwrites_a_file_only_when_it_is_told_to(tmp_path: Path) -
 def test_a_query_that_fails_midway_leaves_the_file_as_it_was(tmp_path: Path, end: str) -> None:
     path = tmp_path / f"orders{end}"
     path.write_text("older")
-    fails = "select case when n = 2999999 then error('midway') else n end from range(3000000) r(n)"
+    fails = "select case when n = 299999 then error('midway') else n end from range(300000) r(n)"
     for target in (path, tmp_path / f"new{end}"):
         assert run(["sql", fails, "--output", str(target), "--force"]) == 2
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
