@@ -106,6 +106,21 @@ def test_a_record_that_was_given_back_as_often_as_the_limit_is_given_to_nobody()
     assert partition.start_offset == 1
 
 
+def test_deliveries_that_were_given_back_count_over_kills_and_locks_that_were_held_do_not() -> None:
+    partition = SharePartition(0)
+
+    counts = []
+    while acquired := acquire(partition, 0):
+        counts += [count for _, _, count in acquired]
+        partition = SharePartition(partition.start_offset, partition.encode())
+        assert acquire(partition, 0, "b") == acquired
+        partition.release(lambda _: True, LIMIT)
+        partition = SharePartition(partition.start_offset, partition.encode())
+
+    assert counts == [1, 2, 3, 4]
+    assert partition.start_offset == 1
+
+
 def delivered(partition: SharePartition, times: int) -> list:
     """Let a member get what it can and give it back, so often; return what it has got."""
     told = []
