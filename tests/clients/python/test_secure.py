@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import re
 import subprocess
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import aiokafka
 import confluent_kafka
@@ -37,14 +40,14 @@ START_TIMEOUT_S = 60
 class Secure:
     """Bus in a process of its own, and what it has printed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *flags: str) -> None:
         self.directory = directory / "fakebus-secure"
         output = directory / "output"
         with output.open("w") as out:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "fakebus", "up", "--memory", "--secure"),
-                    *("--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+                    *("--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", *flags),
                 ],
                 cwd=directory,
                 env={k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")},
@@ -107,6 +110,38 @@ def test_the_user_of_services_may_not_change_acls_and_the_other_may(bus: Secure)
     create("admin.librdkafka.properties")
     with pytest.raises(confluent_kafka.KafkaException, match="CLUSTER_AUTHORIZATION_FAILED"):
         create("librdkafka.properties")
+
+
+def test_who_logs_in_goes_on_while_brokers_stop_and_may_do_no_more_than_before(
+    tmp_path: Path,
+) -> None:
+    ready = tmp_path / "ready.json"
+    bus = Secure(tmp_path, "--brokers", "3", "--ready-file", str(ready))
+    try:
+        http = json.loads(ready.read_text())["http_url"]
+        config = bus.properties((bus.directory / "librdkafka.properties").read_text())
+        admin, producer = AdminClient(config), confluent_kafka.Producer(config)
+        admin.create_topics([NewTopic("t", 3, 3)])["t"].result(60)
+        wanted = AclBinding(
+            *(ResourceType.TOPIC, "t", ResourcePatternType.LITERAL, "User:other", "*"),
+            *(AclOperation.READ, AclPermissionType.ALLOW),
+        )
+        told: list[Any] = []
+        for broker, verb in itertools.product((1, 2, 3), ("stop", "start")):
+            asked = Request(f"{http}/_fakebus/v1/brokers/{broker}/{verb}", method="POST")  # noqa: S310
+            urlopen(asked).close()  # noqa: S310 - it is ours
+            for partition in range(3):
+                producer.produce(
+                    "t", verb, partition=partition, on_delivery=lambda error, _: told.append(error)
+                )
+            assert producer.flush(60) == 0
+        other = AdminClient(config)
+        with pytest.raises(confluent_kafka.KafkaException, match="it takes ALTER"):
+            other.create_acls([wanted])[wanted].result(60)
+        assert told == [None] * 18
+    finally:
+        bus.process.terminate()
+        assert bus.process.wait(START_TIMEOUT_S) == 0
 
 
 def test_what_is_in_the_directory_is_for_its_owner_and_complete(bus: Secure) -> None:
