@@ -17,18 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiosqlite
-
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
 from fakebus.storage import sqlite_snapshots as snapshots
-from fakebus.storage.batch_totals import (
-    OTHER_TOTALS,
-    OUT_OF_PLACE,
-    changed_batch,
-    other_totals,
-    out_of_place,
-)
+from fakebus.storage.batch_totals import changed_batch
 from fakebus.storage.damage import (
     SCHEMA_KEY,
     Damage,
@@ -349,24 +341,23 @@ def _find_damage(connection: sqlite3.Connection) -> Damage | None:
 
 async def _check_beside(path: Path) -> None:
     """Look through a large file while it is in use, and log what is wrong."""
-    damage: Damage | None = None
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
-        try:
-            [[found]] = await connection.execute_fetchall("PRAGMA integrity_check(1)")
-            if found == "ok":
-                for row in await connection.execute_fetchall(OTHER_TOTALS):
-                    damage = other_totals(*row)
-                for row in await connection.execute_fetchall(OUT_OF_PLACE):
-                    damage = out_of_place(*row)
-            else:
-                damage = Damage(" ".join(found.split()))
-        except asyncio.CancelledError:
-            await connection.interrupt()
-            raise
-        except sqlite3.Error as error:
-            damage = Damage(str(error))
-    if damage is not None:
-        logger.error("%s", damaged(str(path), damage))
+    connection = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+    try:
+        damage = await connection.call(_look_through)
+        if damage is not None:
+            logger.error("%s", damaged(str(path), damage))
+    except StorageError as error:
+        logger.error("%s", error)
+    except asyncio.CancelledError:
+        await connection.interrupt()
+        raise
+    finally:
+        await connection.close()
+
+
+def _look_through(connection: sqlite3.Connection) -> Damage | None:
+    place = first_damage(connection)
+    return Damage(place) if place else changed_batch(connection)
 
 
 async def _end(check: asyncio.Task[None]) -> None:

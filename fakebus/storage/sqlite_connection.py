@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, cast
@@ -27,6 +27,7 @@ PAGE_SIZE = 16384
 """Bytes in a page. Batches are large; fewer, larger pages make fewer overflow chains."""
 
 _CALL = "call"
+_AGAIN_S = 0.01
 
 
 class _Answer(sqlite3.Cursor):
@@ -40,6 +41,18 @@ class _Answer(sqlite3.Cursor):
 
 class _CallingConnection(sqlite3.Connection):
     """A connection that takes a function in place of SQL and runs it where SQL is run."""
+
+    problem: sqlite3.Error | None = None
+    """Why the database could not be opened; there is an empty one in its place."""
+
+    def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(database, *args, **kwargs)
+        except sqlite3.Error as error:
+            # aiosqlite would not wait for the end of its thread, which then tells an event loop
+            # that may be closed.
+            super().__init__(":memory:", *args, **kwargs)
+            self.problem = error
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         if sql is not _CALL:
@@ -96,18 +109,30 @@ class WorkerConnection:
             StorageError: SQLite cannot open the file.
         """
         name = ":memory:" if path is None else str(path)
+        opened: list[_CallingConnection] = []
+
+        def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+            opened.append(_CallingConnection(*args, **kwargs))
+            return opened[0]
+
+        # The writer also commits small groups from the event loop's thread, at moments when nothing
+        # runs in this one.
+        connecting = aiosqlite.connect(
+            name,
+            isolation_level=None,
+            factory=connect,
+            check_same_thread=False,
+            timeout=busy_timeout_s,
+        )
+        opening = asyncio.ensure_future(connecting)
         try:
-            connection = await aiosqlite.connect(
-                name,
-                isolation_level=None,
-                factory=_CallingConnection,
-                # The writer also commits small groups from the event loop's thread, at
-                # moments when nothing runs in this one.
-                check_same_thread=False,
-                timeout=busy_timeout_s,
-            )
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot open {name}: {error}") from error
+            connection = await _done(opening)
+        except asyncio.CancelledError:
+            await _done(opening.result().close())
+            raise
+        if opened[0].problem is not None:
+            await connection.close()
+            raise StorageError(f"cannot open {name}: {opened[0].problem}")
         return cls(connection, name)
 
     async def call(
@@ -201,7 +226,24 @@ class WorkerConnection:
     async def close(self) -> None:
         """Finish what was called, close the connection and end its thread."""
         self._closed = True
-        await self._connection.close()
+        await _done(self._connection.close())
+
+    async def interrupt(self) -> None:
+        """Let what runs in the thread end with an error, and return when it has."""
+        while self.calls_ended < self.calls_begun:
+            await self._connection.interrupt()
+            # Between two statements there is nothing to interrupt.
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def _done(work: Awaitable[T]) -> T:
+    """Return what work returns; it comes to its end also if nobody wants that any more."""
+    doing = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
 
 
 def _finish(done: asyncio.Future[Any], value: object) -> None:

@@ -6,10 +6,13 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakebus.errors import StorageError
+from fakebus.storage import sqlite_connection
 from fakebus.storage.sqlite_connection import WorkerConnection
 
 
@@ -90,3 +93,56 @@ async def test_who_gives_up_takes_nothing_from_others(connection: WorkerConnecti
     assert await asyncio.gather(*reads[1:], calls[0]) == ["read 1", "read 2", "call 0"]
     assert sorted(line.ran) == ["call 0", "call 1", "call 2", "read 0", "read 1", "read 2"]
     assert connection.calls_begun == connection.calls_ended == 7
+
+
+def test_the_thread_of_what_cannot_be_opened_ends_before_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    path = tmp_path / "nowhere" / "x.db"
+    for _ in range(30):
+        with pytest.raises(StorageError, match=r"cannot open .*/nowhere/x\.db: unable to open"):
+            asyncio.run(WorkerConnection.open(path, busy_timeout_s=1))
+    assert not failed
+
+
+async def test_who_gives_up_opening_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    opened: list[sqlite3.Connection] = []
+
+    class Slow(sqlite_connection._CallingConnection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            asked.set()
+            go_on.wait()
+            super().__init__(*args, **kwargs)
+            opened.append(self)
+
+    monkeypatch.setattr(sqlite_connection, "_CallingConnection", Slow)
+    opening = asyncio.ensure_future(WorkerConnection.open(tmp_path / "x.db", busy_timeout_s=1))
+    await asyncio.to_thread(asked.wait)
+    opening.cancel()
+    await asyncio.sleep(0)
+    assert not opening.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].total_changes  # noqa: B018 - it asks the connection
+
+
+async def test_what_runs_without_end_is_interrupted(connection: WorkerConnection) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    begun = threading.Event()
+
+    def run(database: sqlite3.Connection) -> None:
+        begun.set()
+        database.execute(endless)
+
+    running = asyncio.ensure_future(connection.call(run))
+    await asyncio.to_thread(begun.wait)
+    await connection.interrupt()
+    with pytest.raises(StorageError, match="interrupted"):
+        await running
