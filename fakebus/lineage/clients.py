@@ -54,6 +54,14 @@ class Run:
     """When it has committed last; -1 if it has not."""
     owing: Owing = field(default_factory=Owing)
 
+    def is_behind(self) -> bool:
+        """Whether the process is seen to be at what was committed before the last commit."""
+        # What is in its hands is counted only where that decides.
+        if not self.owing.is_behind(0):
+            return False
+        ranges = (each for some in self.fetched.values() for each in some)
+        return self.owing.is_behind(sum(last - first + 1 for first, last in ranges))
+
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""
         make_room(self.fetched, place)
@@ -129,6 +137,12 @@ class Client:
         if len(commits) == _TIMES_LATE:
             self.add("produces_after_commit", topic)
             commits.clear()
+
+    def see_behind(self) -> None:
+        """Note that its process works at what it has committed while it commits more."""
+        if not self.facts.get("is_behind"):
+            self.facts["is_behind"] = True
+            self.has_changed()
 
     def has_changed(self) -> None:
         """Let what is known of it be stored, and its service be worked out again."""

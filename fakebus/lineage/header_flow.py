@@ -77,6 +77,10 @@ class HeaderFlows:
         """Return nothing: nobody has noted what clients did."""
         return ()
 
+    def is_behind(self, client: int) -> bool:
+        """Return that it is not: nobody has noted what clients did."""
+        return False
+
     def ever_was(self, place: Place) -> bool:
         """Whether there is such a record."""
         return place in self._records

@@ -13,6 +13,9 @@ process is a *candidate* for the cause of what the process produces
   commits first: a library that commits by a timer has its program still at it, however long that
   takes.
 
+A process whose threads are at what was committed long ago, while it commits more, has all of it in
+its hands for a longer window.
+
 All candidates are told, and how many there are where they are too many to be told.
 """
 
@@ -43,6 +46,8 @@ LOST_TRACK, ENDED = "lost track", "ended"
 NEWEST = (1 << 63) - 1
 """No note has a higher number."""
 WINDOW_MS = 1000
+BEHIND = 60
+"""How many times as long the window is for a process that works behind what it commits."""
 _ALWAYS = 1 << 63
 _Key = tuple[int, str]
 """A client, and the group that it was sent something for."""
@@ -116,17 +121,47 @@ class _Held:
         return [held for held in (self, passed, rest) if held.begin <= held.sent.last]
 
 
+def _joined(held: Iterable[_Held]) -> Iterator[_Held]:
+    """Yield what a client holds, as one what is committed and was sent in parts behind each other.
+
+    It has to be the same client's, and for the same group.
+    """
+    whole: dict[tuple[str, int], _Held] = {}
+    for each in held:
+        place = each.sent.topic, each.sent.partition
+        before = whole.pop(place, None)
+        if each.is_committed:
+            whole[place] = each
+        if before is None or not each.is_committed or before.sent.last + 1 != each.sent.first:
+            yield each
+            continue
+        before.sent = before.sent._replace(last=each.sent.last)
+        before.open, before.followed = each.open, each.followed
+        before.commits += each.commits
+        before.committed_from, before.committed_ms = each.committed_from, each.committed_ms
+        before.is_passed = each.is_passed
+        whole[place] = before
+
+
 class History:
     """History of a process, which is told in pieces.
 
     Args:
         window_ms: for how long a committed record may still be the cause of another one.
         late: the clients that commit first, and the topics that they write to.
+        is_behind: whether it works at what it has committed while it commits more.
     """
 
-    def __init__(self, window_ms: int = WINDOW_MS, late: Collection[tuple[int, str]] = ()) -> None:
-        self._window_ms = window_ms
+    def __init__(
+        self,
+        window_ms: int = WINDOW_MS,
+        late: Collection[tuple[int, str]] = (),
+        is_behind: bool = False,
+    ) -> None:
+        self._window_ms = window_ms * BEHIND if is_behind else window_ms
         self._late = late
+        self._is_behind = is_behind
+        self._commits_first = is_behind or bool(late)
         self._held: dict[_Key, list[_Held]] = {}
         """What it has in its hands, by whom it was sent to; nobody has an empty list."""
         self._changed: set[_Key] = set()
@@ -207,7 +242,7 @@ class History:
         kept: list[_Held] = []
         for held in mine:
             sent = held.sent
-            if is_done and self._late:
+            if is_done and self._commits_first:
                 held.followed = held.open
             elif is_done:
                 held.follow()
@@ -219,6 +254,8 @@ class History:
         groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
         self._count += 1
         place = note.first, note.first, self._count
+        if self._is_behind:
+            kept = list(_joined(kept))
         self._change(key, [*kept, _Held(_sent_range(note), frozenset(groups), *place)])
 
     def _commit(self, note: NoteRow) -> None:
@@ -252,7 +289,7 @@ class History:
         """Take out of its hands what it has committed long ago, for a client and group."""
         self._changed.discard(key)
         held = self._held.pop(key, [])
-        may_be_at_it = bool(self._late) or not all(each.is_committed for each in held)
+        may_be_at_it = self._commits_first or not all(each.is_committed for each in held)
         for each in held:
             begin = each.begin
             but_last = may_be_at_it and not self._is_one_by_one(each.sent)
@@ -271,7 +308,7 @@ class History:
     def _candidates(self, note: NoteRow, later: Iterable[NoteRow]) -> Candidates:
         if note.at_ms <= self._unsure_until:
             return Candidates(())
-        is_late = (note.client, note.topic) in self._late
+        is_late = self._is_behind or (note.client, note.topic) in self._late
         while self._due and self._due[0][0] < note.at_ms:
             self._changed.add(heappop(self._due)[1])
         for key in list(self._changed):

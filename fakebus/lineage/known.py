@@ -31,6 +31,9 @@ class Clients(Protocol):
     def late_topics(self, client: int) -> Collection[str]:
         """Return the topics that a client writes to also when it has committed all it was sent."""
 
+    def is_behind(self, client: int) -> bool:
+        """Whether its process works at what it has committed while it commits more."""
+
 
 class Known(Protocol):
     """Store of lineage, as far as causes depend on it."""

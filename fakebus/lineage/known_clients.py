@@ -103,6 +103,10 @@ class KnownClients:
         """Return the topics that a client writes to also when it has committed all it was sent."""
         return {topic for each in self._rows_of(client) for topic in each.facts[_LATE]}
 
+    def is_behind(self, client: int) -> bool:
+        """Whether its process works at what it has committed while it commits more."""
+        return any(each.facts.get("is_behind") for each in self._rows_of(client))
+
     def of_group(self, group: str) -> frozenset[int]:
         """Return the clients that are, or were, members of a group."""
         return self._members.get(group, frozenset())

@@ -4,6 +4,9 @@ A service that writes something for each record and commits then has never commi
 has written. One that commits before, or whose library does so by a timer while its program is at
 the records, always has. Which it is shows only after some commits, as a service may also pass over
 records.
+
+One whose threads, or tasks, are at what was committed long ago, while more is committed, is seen by
+this: it writes more than the last commit was of, and still not as much as it has committed.
 """
 
 from __future__ import annotations
@@ -24,12 +27,18 @@ class Owing:
     """Since the last commit."""
     times: int = 0
     """At how many commits in a row something that was owed has been written later."""
+    last: int = 0
+    """Records of the last commit."""
+    backlog: int = 0
+    """Records committed so far that nothing was written for, if something is for each; below 0 if
+    more was written since than was committed."""
 
     def write(self, count: int) -> bool:
         """Note that records are written; return whether that was seen to be late often enough."""
         is_late = self.owed > self.written
         self.times += is_late and not self.written
         self.written += count
+        self.backlog -= count
         return is_late and self.times >= TIMES
 
     def commit(self, count: int) -> None:
@@ -39,3 +48,13 @@ class Owing:
         # What is written for more than it was sent is no credit for what comes.
         balance = max(self.owed - self.written, -count)
         self.owed, self.written = min(balance + count, count), 0
+        self.backlog = max(self.backlog + count, 0)
+        self.last = count
+
+    def is_behind(self, in_hands: int) -> bool:
+        """Whether what was written last has to be due to what was committed before the last commit.
+
+        Args:
+            in_hands: how many records the process was sent and has not committed.
+        """
+        return self.backlog >= 0 and self.written > self.last + in_hands

@@ -2,7 +2,7 @@
 
 Arguments: where the bus is (Kafka, HTTP and Redis, with commas), group, topics to read and write
 (with commas), library, when it commits (before or after it writes, or again for a retry), how many
-records it takes at once, seconds, a seed.
+records it takes at once, a seed. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-BUS, GROUP, READS, WRITES, LIBRARY, COMMITS, MOST, SECONDS, SEED = sys.argv[1:]
+BUS, GROUP, READS, WRITES, LIBRARY, COMMITS, MOST, SEED = sys.argv[1:]
 SERVERS, HTTP, REDIS = BUS.split(",")
 CHOSEN = random.Random(int(SEED))
-END = time.monotonic() + float(SECONDS)
+ENDED = threading.Event()
 
 
 def caused_by(message: tuple[str, int, int]) -> tuple[str, bytes]:
@@ -67,12 +67,43 @@ def with_threads() -> None:
         elif COMMITS != "before":
             consumer.commit(asynchronous=False)
 
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         messages = [each for each in consumer.consume(int(MOST), 0.2) if not each.error()]
         # At a rebalance whoever has the partitions now reads these records again.
         with contextlib.suppress(KafkaException):
             if messages:
                 handle(messages)
+    consumer.close()
+
+
+def with_a_pool() -> None:
+    """Threads share a producer, and are at what was committed long before."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from confluent_kafka import Consumer, KafkaException, Producer
+
+    config = {"group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    consumer = Consumer({"bootstrap.servers": SERVERS, "log_level": 0, **config})
+    producer = Producer({"bootstrap.servers": SERVERS, "log_level": 0})
+    consumer.subscribe([READS])
+    print("ready", flush=True)
+
+    def work(one: Any, seconds: float) -> None:
+        time.sleep(seconds)  # what takes longer than the next records need to come is the point
+        work_off([one], producer)
+
+    at_work: list[Future[None]] = []
+    with ThreadPoolExecutor(4) as pool:
+        while not ENDED.is_set():
+            messages = [each for each in consumer.consume(int(MOST), 0.2) if not each.error()]
+            with contextlib.suppress(KafkaException):
+                if messages and COMMITS == "before":
+                    consumer.commit(asynchronous=False)
+                at_work += [pool.submit(work, one, CHOSEN.random() / 5) for one in messages]
+                if messages and COMMITS == "after":
+                    for each in at_work:
+                        each.result()
+                    consumer.commit(asynchronous=False)
     consumer.close()
 
 
@@ -92,7 +123,7 @@ async def with_tasks() -> None:
         topic, value = caused_by((one.topic, one.partition, one.offset))
         await producer.send_and_wait(topic, value, one.key)
 
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         got = await consumer.getmany(timeout_ms=200, max_records=int(MOST))
         messages = [each for found in got.values() for each in found]
         try:
@@ -116,7 +147,7 @@ def with_polls() -> None:
     consumer = kafka.KafkaConsumer(READS, bootstrap_servers=SERVERS, group_id=GROUP, **config)
     producer = kafka.KafkaProducer(bootstrap_servers=SERVERS)
     print("ready", flush=True)
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         messages = [each for found in consumer.poll(200).values() for each in found]
         try:
             if COMMITS == "before" and messages:
@@ -142,7 +173,7 @@ def with_transactions() -> None:
     producer.init_transactions()
     consumer.subscribe([READS])
     print("ready", flush=True)
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         messages = [each for each in consumer.consume(int(MOST), 0.2) if not each.error()]
         if not messages:
             continue
@@ -174,7 +205,7 @@ def with_shares() -> None:
     producer = Producer({"bootstrap.servers": SERVERS, "log_level": 0})
     consumer.subscribe([READS])
     print("ready", flush=True)
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         messages = [each for each in consumer.poll(0.2) if not each.error()]
         if COMMITS == "after":
             work_off(messages, producer)
@@ -195,11 +226,11 @@ def with_shares() -> None:
 def with_redis() -> None:
     from redis import Redis, ResponseError
 
-    client = Redis.from_url(REDIS)
+    client = Redis.from_url(REDIS, socket_timeout=60)
     with contextlib.suppress(ResponseError):
         client.xgroup_create(READS, GROUP, "0", mkstream=True)
     print("ready", flush=True)
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         found = client.xreadgroup(GROUP, SEED, {READS: ">"}, count=int(MOST), block=200)
         entries = [each for each, _ in found[0][1]] if found else []
         if COMMITS == "before" and entries:
@@ -235,7 +266,7 @@ def with_rest() -> None:
     call("POST", f"{mine}/subscription", {"topics": [READS]})
     cluster = call("GET", "/v3/clusters", accept="application/json")["data"][0]["cluster_id"]
     print("ready", flush=True)
-    while time.monotonic() < END:
+    while not ENDED.is_set():
         most = f"?timeout=200&max_bytes={40 * int(MOST)}"
         messages = call("GET", f"{mine}/records{most}", accept=binary)
         if COMMITS == "before" and messages:
@@ -255,12 +286,19 @@ def with_rest() -> None:
     call("DELETE", mine)
 
 
+def wait_for_the_end() -> None:
+    sys.stdin.read()
+    ENDED.set()
+
+
 if __name__ == "__main__":
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     if LIBRARY == "aiokafka":
         asyncio.run(with_tasks())
     else:
         {
             "confluent": with_threads,
+            "pool": with_a_pool,
             "consumer protocol": with_threads,
             "kafka-python": with_polls,
             "transactions": with_transactions,

@@ -44,6 +44,7 @@ SERVICES = [
     ("billing", "invoices", "confluent", "after", 500),
     ("first", "invoices,parcels", "confluent", "before", 500),
     ("single", "invoices,parcels", "confluent", "before", 1),
+    ("pooled", "parcels", "pool", "before", 500),
     ("retrying", "letters", "confluent", "again", 50),
     ("shipping", "parcels", "aiokafka", "after", 500),
     ("tasks", "parcels,letters", "aiokafka", "before", 500),
@@ -57,13 +58,24 @@ SERVICES = [
 ]
 
 
-def start(bus: str, service: tuple[str, str, str, str, int], seconds: float) -> Any:
+def start(bus: str, service: tuple[str, str, str, str, int]) -> Any:
     group, writes, library, commits, most = service
-    words = [bus, group, "orders", writes, library, commits, str(most), str(seconds), "7"]
+    words = [bus, group, "orders", writes, library, commits, str(most), "7"]
     program = Path(__file__).with_name("restless.py")
-    process = subprocess.Popen([sys.executable, str(program), *words], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    return process
+    command = [sys.executable, str(program), *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def wait_until_enough_is_written(servers: str, topics: Iterable[str]) -> None:
+    """Wait until services have written so much to each topic that there is something to judge."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "judge", "log_level": 0})
+    deadline = time.monotonic() + 60
+    for topic in topics:
+        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        while sum(consumer.get_watermark_offsets(each, 60)[1] for each in places) < QUESTIONS:
+            assert time.monotonic() < deadline, topic
+            time.sleep(0.1)
+    consumer.close()
 
 
 def write_orders(servers: str, during: Any) -> None:
@@ -144,16 +156,21 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
             admin.list_topics(topic, timeout=60)
         share_from_the_beginning(servers, [each[0] for each in SERVICES if each[2] == "shares"])
         bus = ",".join((servers, running.bus.http_url, running.bus.redis_urls[0]))
-        processes = [start(bus, each, SECONDS + 2) for each in SERVICES]
+        processes = [start(bus, each) for each in SERVICES]
         for process in processes:
             stack.enter_context(process)
             stack.callback(process.kill)
             assert process.stdout.readline() == b"ready\n"
 
-        def another() -> None:
-            processes.append(stack.enter_context(start(bus, SERVICES[0], 1)))
+        def another() -> Any:
+            processes.append(stack.enter_context(start(bus, SERVICES[0])))
+            stack.callback(processes[-1].kill)
+            return processes[-1].stdin.close
 
         write_orders(servers, another)
+        wait_until_enough_is_written(servers, topics)
+        for process in processes:
+            process.stdin.close()
         for process in processes:
             assert process.wait(60) == 0
         outcome = judged(http, [effect for topic in topics for effect in written(servers, topic)])

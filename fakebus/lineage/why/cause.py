@@ -43,7 +43,7 @@ class Cause(NamedTuple):
     text: str
     """What is the matter, for people."""
     remedy: str
-    """What to do about it: a command or a setting of the client."""
+    """What to do about it: a command or a setting of the client; several stand apart by ``; ``."""
     evidence: Mapping[str, Any]
     """What it is told from."""
 
@@ -64,8 +64,12 @@ def reset_command(group: str, topic: str, to: str = "earliest") -> str:
 
 
 def in_shell(name: str) -> str:
-    """Return a name that clients have chosen as a word of a command that may be copied."""
-    return quote(short(name))
+    """Return a name that clients have chosen as a word of a command that may be copied.
+
+    It does not look like the end of a remedy: between quotation marks, as it is there, a shell lets
+    others begin anywhere.
+    """
+    return quote(short(name)).replace("; ", ";'' ")
 
 
 def look_command(topic: str, partition: int, offset: int) -> str:

@@ -81,7 +81,7 @@ def silence(
         when = "" if gone_ms is None else f" {ago(view.ago_ms(gone_ms))} ago"
         since = since if asked_ms is not None else "does not fetch from it"
         since += f": its connection was closed{when}, without leaving"
-        return since, f"{EVICT}; the session of {short(member.client_id)} lasts {session}"
+        return since, f"{EVICT}; its session lasts {session}"
     if member.silent_ms is not None and member.silent_ms > 2 * SILENCE_MS:
         since += f", and nothing at all was heard of it for {ago(member.silent_ms)}"
         remedy = (
@@ -142,7 +142,7 @@ def not_committing(view: GroupView) -> Iterator[Cause]:
     yield Cause(
         "not_committing",
         f"{short(member.client_id)} of group {view.name} was sent {part.name} up to offset "
-        f"{sent_to}{more} and has committed {begins}, for {ago(view.ago_ms(since_ms))}",
+        f"{sent_to - 1}{more} and has committed {begins}, for {ago(view.ago_ms(since_ms))}",
         f"{COMMIT}; or it hangs in its own code with {record}: "
         f"{look_command(*part.place, part.next_given)}",
         member.facts()

@@ -34,6 +34,9 @@ class Story:
         self.late: set[tuple[str, str]] = set()
         """The services that commit first, and the topics that they write to."""
 
+        self.behind: set[str] = set()
+        """The services that work at what they have committed while they commit more."""
+
     def later(self, ms: int) -> None:
         """Let time pass."""
         self.now_ms += ms
@@ -117,6 +120,9 @@ class Story:
 
     def late_topics(self, client: int) -> Sequence[str]:
         return [topic for name, topic in self.late if self.number(name) == client]
+
+    def is_behind(self, client: int) -> bool:
+        return any(self.number(name) == client for name in self.behind)
 
     def ever_was(self, place: Place) -> bool:
         return place in self.records

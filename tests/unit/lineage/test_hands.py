@@ -38,6 +38,9 @@ class Told:
     def late_topics(self, client: int) -> Sequence[str]:
         return ()
 
+    def is_behind(self, client: int) -> bool:
+        return False
+
     async def notes_of_clients(
         self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:

@@ -385,3 +385,30 @@ def test_who_writes_after_the_commit_may_be_long_at_what_it_was_of() -> None:
     told.produces(5000)
     assert of_each(told, "invoices") == [["orders@0"]]
     assert of_each(told) == [[]]
+
+
+def test_who_works_behind_what_it_commits_may_be_at_anything_for_long() -> None:
+    told = Told()
+    for offset in range(5):
+        told.sent(offset * 100, offset, group="g")
+        told.commits(offset * 100 + 10, offset)
+    told.produces(30_000)
+    told.produces(100_000)
+    found = [
+        [offset for _, _, offset in candidates.some(0, 100)]
+        for _, candidates, _ in filter(None, History(is_behind=True).go_on(told.notes))
+    ]
+    assert found == [[0, 1, 2, 3, 4], [4]]
+
+
+def test_what_is_sent_and_committed_one_by_one_is_held_as_one() -> None:
+    """Of whoever works behind there may be thousands, which would be gone through at each."""
+    told, history = Told(), History(is_behind=True)
+    for offset in range(50):
+        told.sent(offset, offset, group="g")
+        told.commits(offset, offset)
+    told.sent(50, 50, group="g")
+    told.produces(60)
+    [(_, candidates, _)] = filter(None, history.go_on(told.notes))
+    assert candidates.count == 51
+    assert len(candidates.ranges) <= 3

@@ -14,6 +14,8 @@ BATCHES = [[("write", 5), ("commit", 5)]] * 20
 BATCHES_FIRST = [[("commit", 5), ("write", 5)]] * 20
 TIMER = [[("write", 1), ("commit", 5), ("write", 4)]] * 20
 MANY_EACH = [[("write", 3), ("commit", 1)]] * 20
+SOME = [[("commit", 4), ("write", 1)]] * 20
+BACKLOG = [[("commit", 4), ("write", 2)]] * 20 + [[("write", 2)]] * 20
 NOTHING_NOW_AND_THEN = [[("commit", 1)], *[[("write", 1), ("commit", 1)]] * (TIMES - 1)] * 4
 
 
@@ -87,3 +89,28 @@ def test_what_was_passed_over_is_not_owed_at_the_next_commit() -> None:
         is_late = owing.write(1)
         assert not owing.write(1)
     assert is_late
+
+
+def is_behind(steps: Iterable[list[tuple[str, int]]], in_hands: int = 0) -> bool:
+    owing, found = Owing(), False
+    for what, count in (each for step in steps for each in step):
+        found = (_does(owing, what, count) and owing.write(count) is None) or found
+        found = found or owing.is_behind(in_hands)
+    return found
+
+
+@pytest.mark.parametrize("steps", [FIRST, BATCHES_FIRST, TIMER, MANY_EACH, SOME, BACKLOG[:20]])
+def test_who_writes_no_more_than_the_last_commit_was_of_is_not_behind(
+    steps: list[list[tuple[str, int]]],
+) -> None:
+    assert not is_behind(steps)
+
+
+def test_who_writes_more_than_the_last_commit_was_of_is_at_what_was_committed_before() -> None:
+    assert is_behind(BACKLOG)
+
+
+def test_what_is_not_committed_yet_may_be_what_is_written_of() -> None:
+    written = 2 * 21
+    assert is_behind(BACKLOG, in_hands=written - 4 - 1)
+    assert not is_behind(BACKLOG, in_hands=written - 4)
