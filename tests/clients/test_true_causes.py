@@ -32,11 +32,11 @@ from tests.clients.cluster import SETTINGS
 from tests.clients.program_fixtures import needed
 from tests.clients.programs import Program
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(240)]
 
 ANY_PORT = (Address("127.0.0.1", 0),)
 PARTITIONS = 2
-SECONDS = 3
+ORDERS = 300
 QUESTIONS = 150
 RECORDS = 200
 SERVICES = [
@@ -79,17 +79,17 @@ def wait_until_enough_is_written(servers: str, topics: Iterable[str]) -> None:
 
 
 def write_orders(servers: str, during: Any) -> None:
-    """Write orders in bursts for a while; in between another member comes and goes."""
-    chosen, began = random.Random(3), time.monotonic()
+    """Write orders in bursts; in between another member comes and goes."""
+    chosen = random.Random(3)
     producer = Producer({"bootstrap.servers": servers, "client.id": "shop"})
     number = 0
-    while (passed := time.monotonic() - began) < SECONDS:
+    while number < ORDERS:
         for _ in range(chosen.choice([1, 1, 5, 20])):
             number += 1
             key = b"%d" % (number % 50)
             producer.produce("orders", b'{"cause": null}', key, partition=chosen.randrange(2))
         producer.poll(0)
-        if passed > SECONDS / 2 and during is not None:
+        if number > ORDERS / 2 and during is not None:
             during = during()
         time.sleep(chosen.choice([0, 0.05, 0.1]))  # bursts and lulls are the point
     assert producer.flush(60) == 0
@@ -168,7 +168,7 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
             return processes[-1].stdin.close
 
         write_orders(servers, another)
-        wait_until_enough_is_written(servers, topics)
+        wait_until_enough_is_written(servers, topics[1:])
         for process in processes:
             process.stdin.close()
         for process in processes:

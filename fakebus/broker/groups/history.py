@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from fakebus.broker.peer import Peer
 from fakebus.clock import Clock
 from fakebus.types import TopicPartition
 
@@ -46,6 +47,8 @@ class Search(NamedTuple):
     times: int
     only_brokers: bool = False
     """Whether it has not even come to ask for the coordinator, but where the brokers are."""
+    peer: Peer | None = None
+    """Where the newest client has asked from, if that is known: others may have the same id."""
 
 
 class GroupHistory:
@@ -81,7 +84,9 @@ class GroupHistory:
             points.pop()
         points.append(CommitPoint(now_ms, offset, end))
 
-    def looked_for(self, group: str, client_id: str, address: str) -> None:
+    def looked_for(
+        self, group: str, client_id: str, address: str, peer: Peer | None = None
+    ) -> None:
         """Note that a client was told where a group's coordinator is."""
         group, client_id = group[:_MOST_LETTERS], client_id[:_MOST_LETTERS]
         if self._clock.now_ms() - self._reached.get(group, -_STILL_REACHED_MS) < _STILL_REACHED_MS:
@@ -91,7 +96,7 @@ class GroupHistory:
             del self._searches[next(iter(self._searches))]
         since_ms = self._clock.now_ms() if before is None else before.since_ms
         times = 1 if before is None else before.times + 1
-        self._searches[group] = Search(client_id, address, since_ms, times)
+        self._searches[group] = Search(client_id, address, since_ms, times, peer=peer)
 
     def looked_around(self, client_id: str, address: str) -> None:
         """Note that a client was told where the brokers are."""

@@ -53,7 +53,8 @@ async def handle_find_coordinator(
             found.append((key, node, error))
             if request.key_type == _GROUP:
                 history = context.broker.group_coordinator.history
-                history.looked_for(key, context.client_id or "", f"{node.host}:{node.port}")
+                address, peer = f"{node.host}:{node.port}", context.origin.peer
+                history.looked_for(key, context.client_id or "", address, peer)
     if context.api_version < _FIRST_WITH_SEVERAL_KEYS:
         _, node, error = found[0]
         return FindCoordinatorResponse(

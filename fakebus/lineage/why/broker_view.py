@@ -187,7 +187,7 @@ def _program(lineage: Lineage, number: int) -> Program:
     told = lineage.clients.told(client, 0)
     is_idle = told["connected"] and len(told["groups"]) == 1 and not told["produces"]
     return Program(
-        **{name: told[name] for name in ("client_id", "service", "process")},
+        **{name: told[name] for name in ("client_id", "service", "process", "address")},
         is_idle=is_idle,
         is_gone=not told["connected"],
     )

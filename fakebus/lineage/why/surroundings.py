@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.fault import Fault
+from fakebus.broker.groups.history import Search
 from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, in_shell, short, some
 from fakebus.lineage.why.view import GroupView, Program
 from fakebus.wording import close_names, counted
@@ -47,8 +48,8 @@ def unreachable_address(view: GroupView) -> Iterator[Cause]:
     search = view.search
     if search is None or view.members or view.ago_ms(search.since_ms) < SEARCH_MS:
         return
-    asked = {each.origin.client_id for each in view.missing_topics}
-    if search.client_id in asked:
+    seeker = _seeker(search)
+    if any(_may_have_asked(seeker, each.origin) for each in view.missing_topics):
         return  # it waits for its topic before it joins
     what = "the brokers are" if search.only_brokers else f"group {view.name} is coordinated"
     yield Cause(
@@ -68,18 +69,30 @@ def unreachable_address(view: GroupView) -> Iterator[Cause]:
     )
 
 
+def _seeker(search: Search) -> Program:
+    """Return the program that looks for a group's coordinator."""
+    peer = search.peer
+    process = None if peer is None else peer.process
+    return Program(
+        client_id=search.client_id,
+        process=None if process is None else {"pid": process.pid},
+        address="" if peer is None else peer.host,
+    )
+
+
 def _may_have_asked(program: Program, origin: Origin) -> bool:
     """Whether something was asked by a program: many call themselves ``rdkafka``."""
-    process = origin.process
+    process, host = origin.process, "" if origin.peer is None else origin.peer.host
     is_another = process and program.process and process.pid != program.process["pid"]
-    return program.client_id == origin.client_id and not is_another
+    is_elsewhere = host and program.address and host != program.address
+    return program.client_id == origin.client_id and not is_another and not is_elsewhere
 
 
 def unknown_topic(view: GroupView) -> Iterator[Cause]:
     """Members read a topic that is not there, or that only their asking has made."""
     programs = [member.program for member in view.members]
     if view.search is not None and not view.members:
-        programs.append(Program(client_id=view.search.client_id))
+        programs.append(_seeker(view.search))
     asked = {
         each.topic: each
         for each in view.missing_topics

@@ -30,6 +30,8 @@ class Program:
     service: str | None = None
     process: Mapping[str, Any] | None = None
     """Its pid, command and directory."""
+    address: str = ""
+    """Where it is; empty if that is not known."""
     is_idle: bool = False
     """Whether it is connected, and has to do with nothing but one group."""
     is_gone: bool = False

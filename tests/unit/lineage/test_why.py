@@ -239,7 +239,29 @@ def test_a_topic_that_another_process_of_the_same_client_id_asks_for_is_none_of_
     asked = Activity("asked for", NOW_MS, origin, "ordesr", -1, -1, -1)
     member = replace(MEMBER, program=Program(client_id="rdkafka", process={"pid": 1}))
     found = causes_of(members=[member], topics={"orders": 1}, missing_topics=[asked])
-    assert [cause["code"] for cause in found] == ([] if pid == 2 else ["unknown_topic"])
+    codes = [] if pid == 2 else ["unknown_topic"]
+    assert [cause["code"] for cause in found] == codes
+    seeker = Peer(host="127.0.0.1", port=3, local_port=2, process=Process(1, ("kcat",), "/srv", 1))
+    search = Search("rdkafka", "10.0.0.1:9", NOW_MS - 3000, 3, peer=seeker)
+    looking = causes_of(state="Dead", search=search, missing_topics=[asked])
+    assert [cause["code"] for cause in looking] == (codes or ["unreachable_address"])
+
+
+@pytest.mark.parametrize("host", ["172.18.0.4", "172.18.0.5", ""])
+def test_a_topic_that_the_same_client_id_asks_for_in_another_container_is_none_of_a_group(
+    host: str,
+) -> None:
+    asking = Peer(host="172.18.0.5", port=1, local_port=2)
+    origin = Origin(front_end="kafka", client_id="rdkafka", peer=asking)
+    asked = Activity("asked for", NOW_MS, origin, "ordesr", -1, -1, -1)
+    codes = [] if host == "172.18.0.4" else ["unknown_topic"]
+    member = replace(MEMBER, program=Program(client_id="rdkafka", address=host))
+    found = causes_of(members=[member], topics={"orders": 1}, missing_topics=[asked])
+    assert [cause["code"] for cause in found] == codes
+    seeker = Peer(host=host, port=3, local_port=2)
+    search = Search("rdkafka", "10.0.0.1:9", NOW_MS - 3000, 3, peer=seeker)
+    looking = causes_of(state="Dead", search=search, missing_topics=[asked])
+    assert [cause["code"] for cause in looking] == (codes or ["unreachable_address"])
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3])
