@@ -54,13 +54,10 @@ class Run:
     """When it has committed last; -1 if it has not."""
     owing: Owing = field(default_factory=Owing)
 
+    @property
     def is_behind(self) -> bool:
         """Whether the process is seen to be at what was committed before the last commit."""
-        # What is in its hands is counted only where that decides.
-        if not self.owing.is_behind(0):
-            return False
-        ranges = (each for some in self.fetched.values() for each in some)
-        return self.owing.is_behind(sum(last - first + 1 for first, last in ranges))
+        return self.owing.is_behind and not any(self.fetched.values())
 
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""

@@ -126,7 +126,7 @@ class Notebook:
             client.see_late(topic)
         if verb == "produced" and run.owing.write(last - first + 1):
             client.add("produces_after_commit", topic)
-        if verb == "produced" and client.facts["produces_after_commit"] and run.is_behind():
+        if verb == "produced" and run.is_behind:
             client.see_behind()
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (

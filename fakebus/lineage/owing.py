@@ -51,10 +51,10 @@ class Owing:
         self.backlog = max(self.backlog + count, 0)
         self.last = count
 
-    def is_behind(self, in_hands: int) -> bool:
-        """Whether what was written last has to be due to what was committed before the last commit.
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was written last is due to what was committed before the last commit.
 
-        Args:
-            in_hands: how many records the process was sent and has not committed.
+        So it is if the process has committed all that it was sent.
         """
-        return self.backlog >= 0 and self.written > self.last + in_hands
+        return self.backlog >= 0 and self.written > self.last

@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(240)]
 ANY_PORT = (Address("127.0.0.1", 0),)
 PARTITIONS = 2
 ORDERS = 300
+OF_THE_POOL = 120
 QUESTIONS = 150
 RECORDS = 200
 SERVICES = [
@@ -44,7 +45,6 @@ SERVICES = [
     ("billing", "invoices", "confluent", "after", 500),
     ("first", "invoices,parcels", "confluent", "before", 500),
     ("single", "invoices,parcels", "confluent", "before", 1),
-    ("pooled", "parcels", "pool", "before", 500),
     ("retrying", "letters", "confluent", "again", 50),
     ("shipping", "parcels", "aiokafka", "after", 500),
     ("tasks", "parcels,letters", "aiokafka", "before", 500),
@@ -56,6 +56,7 @@ SERVICES = [
     ("streams", "parcels", "redis", "after", 5),
     ("proxied", "letters", "rest", "after", 5),
 ]
+POOLED = ("pooled", "parcels", "pool", "before", 500)
 
 
 def start(bus: str, service: tuple[str, str, str, str, int]) -> Any:
@@ -66,30 +67,30 @@ def start(bus: str, service: tuple[str, str, str, str, int]) -> Any:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def wait_until_enough_is_written(servers: str, topics: Iterable[str]) -> None:
-    """Wait until services have written so much to each topic that there is something to judge."""
+def wait_until_written(servers: str, topics: Iterable[str], count: int) -> None:
+    """Wait until services have written so much to each topic."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "judge", "log_level": 0})
     deadline = time.monotonic() + 60
     for topic in topics:
         places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        while sum(consumer.get_watermark_offsets(each, 60)[1] for each in places) < QUESTIONS:
+        while sum(consumer.get_watermark_offsets(each, 60)[1] for each in places) < count:
             assert time.monotonic() < deadline, topic
             time.sleep(0.1)
     consumer.close()
 
 
-def write_orders(servers: str, during: Any) -> None:
+def write_orders(servers: str, during: Any = None, count: int = ORDERS) -> None:
     """Write orders in bursts; in between another member comes and goes."""
     chosen = random.Random(3)
     producer = Producer({"bootstrap.servers": servers, "client.id": "shop"})
     number = 0
-    while number < ORDERS:
+    while number < count:
         for _ in range(chosen.choice([1, 1, 5, 20])):
             number += 1
             key = b"%d" % (number % 50)
             producer.produce("orders", b'{"cause": null}', key, partition=chosen.randrange(2))
         producer.poll(0)
-        if number > ORDERS / 2 and during is not None:
+        if number > count / 2 and during is not None:
             during = during()
         time.sleep(chosen.choice([0, 0.05, 0.1]))  # bursts and lulls are the point
     assert producer.flush(60) == 0
@@ -168,7 +169,7 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
             return processes[-1].stdin.close
 
         write_orders(servers, another)
-        wait_until_enough_is_written(servers, topics[1:])
+        wait_until_written(servers, topics[1:], QUESTIONS)
         for process in processes:
             process.stdin.close()
         for process in processes:
@@ -178,6 +179,24 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
     assert outcome["first"] > 10 * outcome["not told"], outcome
     # Where the machine is slow more is in flight, and so more is possible.
     assert outcome["first"] > outcome["among rivals"] / 10, outcome
+
+
+def test_what_threads_write_of_what_was_committed_long_before_has_no_wrong_cause() -> None:
+    """Four threads are at 120 orders for three seconds, and all are committed as they come."""
+    settings = Settings(data=None, set={"num.partitions": "2"}, kafka=ANY_PORT, http=ANY_PORT)
+    with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
+        servers, http = running.bus.bootstrap_servers, BusHttp(running.bus.http_url)
+        for topic in ("orders", "parcels"):
+            Producer({"bootstrap.servers": servers}).list_topics(topic, timeout=60)
+        process = stack.enter_context(start(f"{servers},{running.bus.http_url},", POOLED))
+        stack.callback(process.kill)
+        assert process.stdout.readline() == b"ready\n"
+        write_orders(servers, count=OF_THE_POOL)
+        wait_until_written(servers, ["parcels"], OF_THE_POOL)
+        process.stdin.close()
+        assert process.wait(60) == 0
+        # How much is told depends on how it has gone; what is told is judged.
+        judged(http, written(servers, "parcels")[::3])
 
 
 @pytest.mark.parametrize(

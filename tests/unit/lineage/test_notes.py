@@ -343,3 +343,24 @@ def test_a_service_that_commits_first_is_known_by_what_it_owes(diary: Diary) -> 
         for each in diary.clients.by_number.values()
     }
     assert late == {"first": ["out"], "after": []}
+
+
+def test_a_service_whose_threads_are_behind_what_it_commits_is_known(diary: Diary) -> None:
+    pool, after = of_process("pool"), of_process("after", SHOP._replace(pid=8))
+    for at in range(9):
+        for who in (pool, after):
+            diary.does(who, "fetched", at, at, group="g")
+            commit = {"group": "g", "member": who.client_id, "before": at}  # type: ignore[attr-defined]
+            if who is after:
+                diary.does(who, "produced", at, at, topic="out")
+            diary.does(who, "committed", at + 1, at + 1, **commit)  # type: ignore[arg-type]
+        assert not any(each.facts.get("is_behind") for each in diary.clients.by_number.values())
+    for at in range(2):
+        diary.does(pool, "produced", at, at, topic="out")
+    diary.does(after, "produced", 9, 9, topic="out")
+    behind = [
+        each.facts["client_id"]
+        for each in diary.clients.by_number.values()
+        if each.facts.get("is_behind")
+    ]
+    assert behind == ["pool"]
