@@ -16,7 +16,7 @@ up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 # What "make test" leaves to others, since it needs toolchains or takes long.
-CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_crashes.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/unit/web/test_description.py tests/wire/test_fuzzing_of_doors.py tests/devstack
+CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_crashes.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_why_of_languages.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/unit/web/test_description.py tests/wire/test_fuzzing_of_doors.py tests/devstack
 LONG = tests/kill/test_bank.py tests/compatibility/test_data_files.py
 ELSEWHERE = $(CLIENTS) $(LONG) tests/docs tests/clients/apps tests/differential tests/console
 
