@@ -54,11 +54,6 @@ class Run:
     """When it has committed last; -1 if it has not."""
     owing: Owing = field(default_factory=Owing)
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether the process is seen to be at what was committed before the last commit."""
-        return self.owing.is_behind and not any(self.fetched.values())
-
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""
         make_room(self.fetched, place)
@@ -137,9 +132,8 @@ class Client:
 
     def see_behind(self) -> None:
         """Note that its process works at what it has committed while it commits more."""
-        if not self.facts.get("is_behind"):
-            self.facts["is_behind"] = True
-            self.has_changed()
+        self.facts["is_behind"] = True
+        self.has_changed()
 
     def has_changed(self) -> None:
         """Let what is known of it be stored, and its service be worked out again."""

@@ -126,7 +126,8 @@ class Notebook:
             client.see_late(topic)
         if verb == "produced" and run.owing.write(last - first + 1):
             client.add("produces_after_commit", topic)
-        if verb == "produced" and run.is_behind:
+        is_behind = verb == "produced" and run.owing.is_behind and not any(run.fetched.values())
+        if is_behind and not client.facts.get("is_behind"):
             client.see_behind()
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
