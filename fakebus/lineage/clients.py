@@ -130,11 +130,6 @@ class Client:
             self.add("produces_after_commit", topic)
             commits.clear()
 
-    def see_behind(self) -> None:
-        """Note that its process works at what it has committed while it commits more."""
-        self.facts["is_behind"] = True
-        self.has_changed()
-
     def has_changed(self) -> None:
         """Let what is known of it be stored, and its service be worked out again."""
         self.stored_ms, self.service = -1, None

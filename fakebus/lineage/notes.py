@@ -128,7 +128,8 @@ class Notebook:
             client.add("produces_after_commit", topic)
         is_behind = verb == "produced" and run.owing.is_behind and not any(run.fetched.values())
         if is_behind and not client.facts.get("is_behind"):
-            client.see_behind()
+            client.facts["is_behind"] = True
+            client.has_changed()
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
             note is not None
