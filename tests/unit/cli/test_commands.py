@@ -139,6 +139,11 @@ def test_every_option_is_in_the_reference(command: str) -> None:
     assert not missing
 
 
+def test_the_reference_begins_with_all_commands() -> None:
+    table = re.findall(r"(?m)^\| \[`(\w+)`\]\(#fakebus-\1\) \| (.+) \|$", REFERENCE.read_text())
+    assert table == list(COMMANDS.items())
+
+
 def test_correct_fixtures_exit_with_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "fakebus.yaml").write_text(
         "version: 1\ntopics:\n  - name: orders\n    partitions: 2\n"
