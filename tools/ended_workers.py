@@ -1,4 +1,4 @@
-"""Ends the worker whose test takes too long; pytest loads it with ``-p ended_workers``.
+"""Ends the worker whose test takes too long; pytest loads it with ``-p tools.ended_workers``.
 
 What pytest-timeout does in its own ways either raises an exception in the test, which does not
 reach what waits in C, nor what waits once more while the test is taken down, and leaves a bus that

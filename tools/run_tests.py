@@ -12,7 +12,6 @@ Run as ``python tools/run_tests.py ARGUMENTS``, with the arguments of pytest.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -56,9 +55,9 @@ def run(arguments: Sequence[str], pytest: Callable[[Sequence[str]], int]) -> int
 
 
 def _pytest(arguments: Sequence[str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-p", "ended_workers", *arguments]
-    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+    # From the directory of the checkout: that of this file holds modules that have names of others.
+    command = [sys.executable, "-m", "pytest", "-p", "tools.ended_workers", *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

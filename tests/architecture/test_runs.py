@@ -97,7 +97,7 @@ def told(source: str, *arguments: str) -> str:
         [*command, "-p", "xdist", *arguments, "test_it.py"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTEST_ADDOPTS": "", "PYTHONPATH": str(PROGRAM.parents[1])},
         check=False,
     )
     out = ran.stdout.decode()
