@@ -242,12 +242,9 @@ class GroupCoordinator:
             client = commit.member_id or commit.group_instance_id or ""
             for error in dict.fromkeys(errors):
                 note_answer("OffsetCommit", commit.group_id, client, error)
-            for offset, error in zip(commit.offsets, errors, strict=True):
-                if error is ErrorCode.NONE:
-                    place = TopicPartition(offset.topic, offset.partition)
-                    log = self._offset_requests.log(*place)
-                    end = offset.offset if log is None else log.high_watermark
-                    self.history.committed(commit.group_id, place, offset.offset, end)
+            kept = zip(commit.offsets, errors, strict=True)
+            offsets = [offset for offset, error in kept if error is ErrorCode.NONE]
+            self.history.committed_all(commit.group_id, offsets, self._offset_requests.end_of)
             then(errors)
 
         self.history.reached(commit.group_id)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from fakebus.broker.groups.requests import PartitionOffset
 from fakebus.broker.peer import Peer
+from fakebus.broker.turns import TURN_UNITS, TurnBudget
 from fakebus.clock import Clock
 from fakebus.types import TopicPartition
 
@@ -69,6 +72,35 @@ class GroupHistory:
         """What clients were told last where the brokers are, and when, by client id."""
         self._reached: dict[str, int] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
+        self._turns = TurnBudget()
+
+    def committed_all(
+        self,
+        group: str,
+        offsets: Sequence[PartitionOffset],
+        end_of: Callable[[TopicPartition], int | None],
+    ) -> None:
+        """Note offsets that were committed with one request; very many in turns of the event loop.
+
+        Args:
+            group: whose they are.
+            offsets: what was committed.
+            end_of: returns one past the last record of a partition, if it is still there.
+        """
+        for begin in range(0, len(offsets), TURN_UNITS):
+            some = offsets[begin : begin + TURN_UNITS]
+            self._turns.run(len(some), partial(self._note, group, some, end_of))
+
+    def _note(
+        self,
+        group: str,
+        offsets: Sequence[PartitionOffset],
+        end_of: Callable[[TopicPartition], int | None],
+    ) -> None:
+        for topic, partition, offset, *_ in offsets:
+            place = TopicPartition(topic, partition)
+            end = end_of(place)
+            self.committed(group, place, offset, offset if end is None else end)
 
     def committed(self, group: str, place: TopicPartition, offset: int, end: int) -> None:
         """Note an offset that was committed; of many within a second the first and the last."""

@@ -45,6 +45,11 @@ class OffsetRequests:
         known = self._topics.get(topic)
         return None if known is None else known.partition(partition)
 
+    def end_of(self, place: TopicPartition) -> int | None:
+        """Return one past the last record of a partition, ``None`` if there is no such one."""
+        log = self.log(*place)
+        return None if log is None else log.high_watermark
+
     def commit(self, commit: OffsetCommit, then: WhenCommitted) -> None:
         """Store the offsets; ``then`` is called when they are, or when they are refused."""
         errors, rows = self.admit(commit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fakebus.broker.groups.history import CommitPoint, GroupHistory
-from fakebus.broker.groups.requests import LeavingMember
+from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.groups.bench import SESSION_MS, Bench
@@ -114,3 +116,22 @@ def test_a_client_that_was_told_where_the_brokers_are_and_does_nothing_is_astray
     for number in range(20):
         history.looked_around("a", f"10.0.0.1:{number}")
     assert (history.astray({})[0].times, history.astray({})[0].address) == (16, "10.0.0.1:19")
+
+
+async def test_what_one_request_commits_in_thousands_of_partitions_is_noted_in_turns(
+    bench: Bench,
+) -> None:
+    history, asked = bench.coordinator.history, []
+
+    def end_of(place: TopicPartition) -> int:
+        asked.append(place.partition)
+        return 9
+
+    offsets = [PartitionOffset("t", partition, 5) for partition in range(1000)]
+    history.committed_all("g", offsets, end_of)
+    assert 0 < len(asked) < 1000
+    while len(asked) < 1000:
+        before = len(asked)
+        await asyncio.sleep(0)
+        assert len(asked) > before
+    assert asked == list(range(1000))
