@@ -79,7 +79,7 @@ def test_a_connection_that_breaks_before_has_written_nothing(
     bus: TestBus, producer: MakeProducer
 ) -> None:
     made = producer()
-    deliver(made, "t", "first")
+    assert deliver(made, "t", "first") == [0]
     fault = bus.faults.disconnect(api="Produce", before=True)
     assert deliver(made, "t", "a") == [1]
     assert fault.fired == 1
