@@ -19,6 +19,7 @@ import fakebus.schemas
 import fakebus.testing
 import fakebus.web
 from fakebus.limited_log import LimitedLog
+from tools.file_scheduling import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])

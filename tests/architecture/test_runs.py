@@ -94,7 +94,7 @@ def told(source: str, *arguments: str) -> str:
         "timeout",
     ]
     ran = subprocess.run(
-        [*command, "-p", "xdist", *arguments, "test_it.py"],
+        [*command, "-p", "xdist", "-p", "tools.file_scheduling", *arguments, "."],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTEST_ADDOPTS": "", "PYTHONPATH": str(PROGRAM.parents[1])},
@@ -136,3 +136,21 @@ def test_what_waits_for_ever_is_ended_told_and_run_once_more() -> None:
     assert "crashed while running 'test_it.py::test_by_chance'" in out
     assert 'test_it.py", line 8 in test_by_chance' in out
     assert "\n1 passed" in out
+
+
+@pytest.mark.parametrize("behind", [0, 2])
+def test_what_is_left_when_a_worker_has_ended_is_run_by_others(behind: int) -> None:
+    for number in range(5):
+        Path(f"test_{number}.py").write_text("def test_it(): pass\n")
+    out = told(
+        "import os\n"
+        "from pathlib import Path\n"
+        "def test_before(): pass\n"
+        "def test_by_chance():\n"
+        "    if not Path('there').exists():\n"
+        "        Path('there').touch()\n"
+        "        os._exit(1)\n" + "".join(f"def test_{n}(): pass\n" for n in range(behind)),
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
+    )
+    assert "crashed while running 'test_it.py::test_by_chance'" in out
+    assert f"1 failed, {6 + behind} passed" in out
