@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,10 +215,7 @@ def _profile(profile: dict[str, Any]) -> Iterator[str]:
         "uvloop that cuts frames and answers with ready bytes: what is between it and fakebus is "
         "decoding, checking, committing and encoding in CPython (`python -m benchmarks.profile`)."
     )
-    rows = [_row(["", "alone, µs", "together, µs"]), _row(["---", "---:", "---:"])]
-    for name, row in profile["microseconds"].items():
-        rows.append(_row([name, number(row["alone"]), number(row["together"])]))
-    yield "\n".join(rows)
+    yield _by_server({"alone": "alone, µs", "together": "together, µs"}, profile["microseconds"])
     yield (
         "The dearest functions of fakebus, by cProfile, of those that are called for each request. "
         "The time is that of many calls, which `tests/architecture/test_walk.py` counts."
@@ -226,6 +223,13 @@ def _profile(profile: dict[str, Any]) -> Iterator[str]:
     yield _dearest("calls for a request", profile["functions"])
     if "transactions" in profile:
         yield from _transactions(profile)
+
+
+def _by_server(columns: Mapping[str, str], measured: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [_row(["", *columns.values()]), _row(["---", *["---:"] * len(columns)])]
+    for name, figures in measured.items():
+        rows.append(_row([name, *(number(figures[column]) for column in columns)]))
+    return "\n".join(rows)
 
 
 def _dearest(heading: str, functions: list[Any]) -> str:
@@ -245,10 +249,7 @@ def _transactions(profile: dict[str, Any]) -> Iterator[str]:
         "client's own. All between the floor and fakebus is our work, "
         f"{profile['transaction_calls']} calls, none of which is dear by itself."
     )
-    rows = [_row(["", "waits, ms", "server, µs"]), _row(["---", "---:", "---:"])]
-    for name, row in profile["transactions"].items():
-        rows.append(_row([name, number(row["wait"]), number(row["processor"])]))
-    yield "\n".join(rows)
+    yield _by_server({"wait": "waits, ms", "processor": "server, µs"}, profile["transactions"])
     yield _dearest("calls for a transaction", profile["transaction_functions"])
 
 

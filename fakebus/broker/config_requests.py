@@ -22,7 +22,7 @@ class ConfigResourceType(Enum):
 
 
 class ConfigOperation(Enum):
-    """ConfigOperation on one config, with Kafka's numbers."""
+    """Operation on one config, with Kafka's numbers."""
 
     SET = 0
     DELETE = 1
