@@ -412,3 +412,15 @@ def test_what_is_sent_and_committed_one_by_one_is_held_as_one() -> None:
     [(_, candidates, _)] = filter(None, history.go_on(told.notes))
     assert candidates.count == 51
     assert len(candidates.ranges) <= 3
+
+
+def test_what_it_was_never_sent_is_not_held_with_what_is_around_it() -> None:
+    told, history = Told(), History(is_behind=True)
+    for offset in (*range(5), *range(20, 25)):
+        told.sent(offset, offset, group="g")
+        told.commits(offset, offset)
+    told.sent(45, 45, group="g")
+    told.produces(60)
+    [(_, candidates, _)] = filter(None, history.go_on(told.notes))
+    found = {offset for _, _, offset in candidates.some(0, 100)}
+    assert found == {*range(5), *range(20, 25), 45}
