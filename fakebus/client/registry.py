@@ -306,6 +306,11 @@ class RegistryClient:
             ),
         )
 
+    def schema_type_of(self, subject: str) -> str | None:
+        """Return the type of the newest schema of a subject; ``None`` if there is no such one."""
+        versions = self.versions(subject)
+        return self.details(subject, versions[-1]).schema_type if versions else None
+
     @_understood
     def version(self, subject: str, version: int | str) -> SourceSchema | None:
         """Return one version of a subject; ``None`` if it cannot be parsed here."""

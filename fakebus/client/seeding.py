@@ -40,8 +40,8 @@ from fakebus.fixture_files.model import (
     FixtureStream,
     FixtureTopic,
 )
-from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
+from fakebus.fixture_files.seeding.contradictions import contradictions
 from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.fixture_files.seeding.seeder import Progress
 from fakebus.fixture_files.structure.schema_set import SchemaIds
@@ -125,10 +125,17 @@ class SetSeeder:
     Args:
         connection: the cluster.
         ledger: where it is noted: the cluster's, or one of topics that only the caller knows.
+        registry: the cluster's, if one is known.
     """
 
-    def __init__(self, connection: Connection, ledger: SeedLog | Ledger) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        ledger: SeedLog | Ledger,
+        registry: RegistryClient | None = None,
+    ) -> None:
         self._connection = connection
+        self._schema_type_of = None if registry is None else registry.schema_type_of
         self._log = ledger if isinstance(ledger, SeedLog) else None
         self._own = Ledger() if isinstance(ledger, SeedLog) else ledger
 
@@ -143,7 +150,8 @@ class SetSeeder:
             reset: delete the topics whose events have changed, and write them afresh.
 
         Raises:
-            FixtureError: seeded events have changed, and ``reset`` is not set.
+            FixtureError: seeded events have changed, and ``reset`` is not set; or the set
+                contradicts other sets that were seeded, or the registry.
             ClientError: the cluster refuses something.
         """
         with nullcontext(self._own) if self._log is None else self._log.turn() as ledger:
@@ -155,14 +163,18 @@ class SetSeeder:
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
         fixture_set = self._understood(fixture_set)
-        changes = ledger.changes(fixture_set, topic_ids(self._connection, names))
-        if changes and not reset:
-            raise FixtureError([problem for _, problem in changes])
+        there = topic_ids(self._connection, names)
+        changes = ledger.changes(fixture_set, there)
+        problems = [] if reset else [problem for _, problem in changes]
+        # What others have seeded is not deleted for the sake of one set.
+        problems += contradictions(ledger, fixture_set, there, self._schema_type_of)
+        if problems:
+            raise FixtureError(problems)
         delete_topics(self._connection, sorted({topic for topic, _ in changes}))
         created = self._create_topics(fixture_set.topics)
         ids = topic_ids(self._connection, names)
         self._change_configs(fixture_set.topics, created, ledger, ids)
-        self._note(ledger.note_parties(parties_of(fixture_set)))
+        self._note(ledger.note_parties(fixture_set, ids))
         topics_created, skipped, written = len(created), 0, 0
         for stream in fixture_set.streams:
             topic_id, now_ms = ids[stream.topic], fixture_set.now_ms

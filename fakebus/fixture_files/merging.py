@@ -81,14 +81,19 @@ def _topic_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
         metrics = {metric_name(name): topic for name, topic in topics.items()}
         for topic in fixture_set.topics:
             first = topics.setdefault(topic.name, topic)
-            for what, here, there in _topic_differences(topic, first):
-                message = f"the topic {quoted(topic.name)} has {what} {here} here and {there}"
-                yield _problem(topic.position, message, first.position)
+            yield from topic_conflicts(topic, first)
             other = metrics.get(metric_name(topic.name), topic)
             if other.name != topic.name:
                 message = f'{quoted(topic.name)} collides, because Kafka takes "." and "_" for the '
                 message += f"same, with {quoted(other.name)}"
                 yield _problem(topic.position, message, other.position, "rename one of them")
+
+
+def topic_conflicts(topic: FixtureTopic, first: FixtureTopic) -> Iterator[FixtureProblem]:
+    """Yield what two sets say differently of a topic, at the place of the later one."""
+    for what, here, there in _topic_differences(topic, first):
+        message = f"the topic {quoted(topic.name)} has {what} {here} here and {there}"
+        yield _problem(topic.position, message, first.position)
 
 
 def _topic_differences(topic: FixtureTopic, first: FixtureTopic) -> Iterator[_Said]:

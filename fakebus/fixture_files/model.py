@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,6 +245,11 @@ class FixtureSet:
     def label(self) -> str:
         """The name of the set, or where it lies, with its version if it has one."""
         return set_label(self.name, self.version, self.root)
+
+    @property
+    def identity(self) -> str:
+        """What the set is known by when it comes again: its name, or else where it lies."""
+        return self.name or os.path.realpath(self.root)
 
     @property
     def own(self) -> FixtureSet:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -36,6 +36,23 @@ class TopicParties:
     """Whether it keeps everything only because nothing is said of retention."""
     place: str = ""
     """File and line."""
+    sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The files that the sets which declare it have events for it in, by
+    :attr:`FixtureSet.identity`. Older notes have none of them, nor what follows."""
+    partitions: int = 0
+    partitioner: str = ""
+
+    def said_with(self, other: TopicParties) -> TopicParties:
+        """Return what this set and another, which does not contradict it, say together."""
+        return replace(
+            other,
+            owner=other.owner or self.owner,
+            producers=_union(other.producers, self.producers),
+            consumers=_union(other.consumers, self.consumers),
+            description=other.description or self.description,
+            subjects=_union(other.subjects, self.subjects),
+            sets={**self.sets, **other.sets},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +145,7 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
         rules={rule.service: rule for rule in fixture_set.services},
         identity_rules={rule.key: rule for rule, _ in fixture_set.identity_rules},
     )
+    sets = _declaring(fixture_set)
     for topic in fixture_set.topics:
         found.topics[topic.name] = TopicParties(
             name=topic.name,
@@ -139,6 +157,10 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
             subjects=topic.subjects,
             keeps_by_default=topic.keeps_by_default,
             place=topic.position.where,
+            # A test's own topics are named after those of its sets.
+            sets=sets.get(topic.name, {}),
+            partitions=topic.partitions,
+            partitioner=topic.partitioner,
         )
     for schema in fixture_set.schemas:
         before = found.subjects.get(schema.subject, SubjectParties(name=schema.subject))
@@ -150,6 +172,21 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
             place=schema.position.where,
         )
     return found
+
+
+def _declaring(fixture_set: FixtureSet) -> Mapping[str, Mapping[str, list[str]]]:
+    """Return which sets declare a topic and where they have its events, by its name."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for part in fixture_set.parts or (fixture_set,):
+        for topic in part.topics:
+            found.setdefault(topic.name, {})[part.identity] = []
+        for stream in part.streams:
+            found.get(stream.topic, {}).get(part.identity, []).append(stream.file)
+    return found
+
+
+def _union(first: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*first, *other]))
 
 
 def noted_parties(notes: Mapping[str, str]) -> Parties:

@@ -75,7 +75,7 @@ class Places:
             self._found()
             assert self._connected is not None  # noqa: S101 - it has just been found
             connection, registry = self._connected
-            seeder = SetSeeder(connection, SeedLog(connection))
+            seeder = SetSeeder(connection, SeedLog(connection), registry)
             _, done = seed_directory(seeder, registry, directory, reset=reset)
             return done
 

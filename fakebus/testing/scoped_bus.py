@@ -6,6 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,7 +154,7 @@ class ScopedBus:
         """Load fixture sets as one; they may add to what is seeded already."""
         from fakebus.fixture_files.loader import load_onto
         from fakebus.fixture_files.seeding.seeder import seed
-        from fakebus.fixture_files.seeding.subject_seeding import register_schemas
+        from fakebus.fixture_files.seeding.subject_seeding import register_schemas, schema_type_of
 
         now_ms, config = self.now_ms(), self._broker.config
 
@@ -173,7 +174,12 @@ class ScopedBus:
         )
         # Nobody else seeds topics with the names of one test, and they go when it ends.
         ledger = self._ledger if namespace.prefix else None
-        await seed(self._broker, renamed(registered, namespace), ledger=ledger)
+        await seed(
+            self._broker,
+            renamed(registered, namespace),
+            ledger=ledger,
+            schema_type_of=partial(schema_type_of, self._bus.registry),
+        )
         self.seeded += [each for each in sets if each not in self.seeded]
 
 

@@ -211,7 +211,8 @@ class ScopedKafka:
         )
         if ids:
             loaded = load_fixtures(sets, now_ms=now_ms, schema_ids=ids)
-        SetSeeder(self._cluster.connection, self._ledger).seed(renamed(loaded, namespace))
+        seeder = SetSeeder(self._cluster.connection, self._ledger, self._registry)
+        seeder.seed(renamed(loaded, namespace))
 
     async def delete(self, own: OwnNames) -> None:
         """Delete a test's topics, groups and subjects; groups that have members stay."""

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.client.seeding import SetSeeder
 
     registry = registry_of(arguments, connection)
-    seeder = SetSeeder(connection, SeedLog(connection))
+    seeder = SetSeeder(connection, SeedLog(connection), registry)
     directory: Path = arguments.directory
     profile: str | None = arguments.profile
     began_ns = time.time_ns()

@@ -11,7 +11,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.seeding.seeder import Progress, delete_topics, seed
-from fakebus.fixture_files.seeding.subject_seeding import register_schemas
+from fakebus.fixture_files.seeding.subject_seeding import register_schemas, schema_type_of
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.registry import Registry
 
@@ -68,4 +68,9 @@ class BusSeed:
             return self._load(schema_ids=ids)
 
         registered = await register_schemas(registry, self._set, reload)
-        await seed(broker, registered, progress=progress)
+        await seed(
+            broker,
+            registered,
+            progress=progress,
+            schema_type_of=partial(schema_type_of, registry),
+        )

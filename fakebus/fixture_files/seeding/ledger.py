@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
-from fakebus.fixture_files.parties import Parties, noted_parties
+from fakebus.fixture_files.parties import Parties, TopicParties, noted_parties, parties_of
 from fakebus.fixture_files.problems import FixtureProblem, Position
 from fakebus.records.record import NewRecord
 from fakebus.wording import counted
@@ -63,6 +64,16 @@ class _StreamEntry:
     """From which event on the set was loaded at which time, in milliseconds since the epoch."""
 
 
+class OtherSets(NamedTuple):
+    """Declaration of a set's topic by other sets."""
+
+    topic: FixtureTopic
+    """The set's own."""
+    said: TopicParties
+    config: Mapping[str, str]
+    """What they have given the topic."""
+
+
 class Ledger:
     """Ledger of what was seeded.
 
@@ -94,8 +105,18 @@ class Ledger:
         text = self._values[key] = json.dumps(entry)
         return NewRecord(key.encode(), text.encode())
 
-    def note_parties(self, parties: Parties) -> list[NewRecord]:
-        """Return the records which say what is new of who has to do with topics and subjects."""
+    def note_parties(
+        self, fixture_set: FixtureSet, topic_ids: Mapping[str, UUID]
+    ) -> list[NewRecord]:
+        """Return the records which say what is new of who has to do with topics and subjects.
+
+        Args:
+            fixture_set: the set.
+            topic_ids: the ids of its topics.
+        """
+        parties = parties_of(fixture_set)
+        for topic, said, _ in self.others(fixture_set, topic_ids):
+            parties.topics[topic.name] = said.said_with(parties.topics[topic.name])
         return [
             self._note(key, entry)
             for key, entry in parties.notes()
@@ -146,6 +167,29 @@ class Ledger:
             if problem is not None:
                 found.append((stream.topic, problem))
         return found
+
+    def others(self, fixture_set: FixtureSet, topic_ids: Mapping[str, UUID]) -> Iterator[OtherSets]:
+        """Yield what other sets have declared of a set's topics.
+
+        Args:
+            fixture_set: the set.
+            topic_ids: the ids of those of its topics that are there.
+        """
+        sets = {part.identity for part in fixture_set.parts or (fixture_set,)}
+        files = {(each.topic, each.file) for each in fixture_set.streams if not each.set_name}
+        noted = self.parties.topics
+        for topic in fixture_set.topics:
+            said, topic_id = noted.get(topic.name), topic_ids.get(topic.name)
+            if said is None or topic_id is None:
+                continue
+            config = self.applied_config(topic.name, topic_id)
+            if config is not None and any(
+                # One without a name that lies elsewhere now is known by its files.
+                not (os.path.isabs(name) and theirs and files >= {(topic.name, f) for f in theirs})
+                for name, theirs in said.sets.items()
+                if name not in sets
+            ):
+                yield OtherSets(topic, said, config)
 
     def _recognise_renamed(
         self, streams: Sequence[FixtureStream], topic_ids: Mapping[str, UUID]

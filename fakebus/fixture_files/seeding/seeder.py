@@ -6,6 +6,7 @@ Seeding is idempotent. What was seeded is kept in a ledger beside the records (s
 * a set that has not changed writes nothing;
 * events that were added at the end of a file are appended;
 * any other change of seeded events is refused, with the line, before anything is written;
+* so is what contradicts other sets that were seeded, or the registry;
 * partitions are added, never taken away; a config is set when the file's config changes;
 * a group's starting offset is set where the group has committed none.
 
@@ -46,6 +47,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
+from fakebus.fixture_files.seeding.contradictions import SchemaTypeOf, contradictions
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
 from fakebus.lineage.seeded_lines import lines_detail
 from fakebus.records.builder import build_batch
@@ -83,6 +85,7 @@ async def seed(
     *,
     progress: Progress | None = None,
     ledger: Ledger | None = None,
+    schema_type_of: SchemaTypeOf | None = None,
 ) -> SeedReport:
     """Write a fixture set to a broker.
 
@@ -91,13 +94,14 @@ async def seed(
         fixture_set: from :func:`fakebus.fixture_files.loader.load_fixtures`.
         progress: told after each transaction.
         ledger: of topics that only the caller knows; the bus's own is left alone then.
+        schema_type_of: asks the registry what there is for the topics.
 
     Raises:
-        FixtureError: the set does not fit what is seeded already, or the broker's own
+        FixtureError: the set does not fit what is there already, or the broker's own
             configs refuse an event.
         StorageError: storage failed; what is reported as seeded so far stays.
     """
-    return await _Seeding(broker, fixture_set, progress, ledger).run()
+    return await _Seeding(broker, fixture_set, progress, ledger, schema_type_of).run()
 
 
 async def delete_topics(broker: Broker, fixture_set: FixtureSet) -> None:
@@ -137,10 +141,12 @@ class _Seeding:
         fixture_set: FixtureSet,
         progress: Progress | None,
         ledger: Ledger | None,
+        schema_type_of: SchemaTypeOf | None,
     ) -> None:
         self._broker = broker
         self._set = fixture_set
         self._progress = progress
+        self._schema_type_of = schema_type_of
         self._is_shared = ledger is None
         self._ledger = Ledger() if ledger is None else ledger
         self._topics = {topic.name: topic for topic in fixture_set.topics}
@@ -186,6 +192,7 @@ class _Seeding:
     def _check(self) -> None:
         topic_ids = {topic.name: topic.topic_id for topic in self._broker.topics}
         problems = [problem for _, problem in self._ledger.changes(self._set, topic_ids)]
+        problems += contradictions(self._ledger, self._set, topic_ids, self._schema_type_of)
         others = {
             metric_name(topic.name): topic.name
             for topic in self._broker.topics
@@ -282,7 +289,7 @@ class _Seeding:
                 note = self._ledger.note_stream(stream, topic_id, count, self._set.now_ms)
                 written += self._noted(note)
             if is_last:
-                for note in self._ledger.note_parties(parties_of(self._set)):
+                for note in self._ledger.note_parties(self._set, topic_ids):
                     written += self._noted(note)
                 for group in self._set.groups:
                     written += self._set_offsets(group)

@@ -71,6 +71,14 @@ async def register_schema(registry: Registry, schema: FixtureSchema) -> int:
     return await _import(registry, schema.subject, request, schema.pinned_id)
 
 
+def schema_type_of(registry: Registry, subject: str) -> str | None:
+    """Return the type of the newest schema of a subject; ``None`` if there is no such subject."""
+    try:
+        return registry.version(subject, registry.versions(subject)[-1]).schema_type
+    except RegistryError:
+        return None
+
+
 async def _known_id(registry: Registry, subject: str, request: SchemaRequest) -> int | None:
     try:
         return (await registry.look_up(subject, request)).schema_id
