@@ -31,6 +31,7 @@ from fakebus.redis.groups_at_rest import GroupsAtRest
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
 from fakebus.servers import Server, demand_own_ports, reachable
+from fakebus.short_turns import short_turns
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.wording import counted
 
@@ -127,6 +128,7 @@ class FakeBus:
     async def _start(self) -> None:
         settings, opened = self.settings, self._open
         demand_real_threads()
+        opened.enter_context(short_turns())
         keep_real_time(asyncio.get_running_loop())
         ready_file = ReadyFile(settings.ready_file)
         ready_file.remove_stale()

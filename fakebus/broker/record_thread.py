@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +29,6 @@ MANY_RECORDS = 2000
 """Records that are looked at on the event loop; more are work for the thread."""
 MANY_BYTES = 512 * 1024
 """Unpacked bytes that are looked at on the event loop."""
-
-_SWITCH_INTERVAL_S = 0.0005
-"""How long the thread may go on when others wait for Python; 0.005 otherwise. An acknowledgement
-waits several times, in the loop and in the thread that writes."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,9 +59,7 @@ class RecordThread:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "fakebus-records")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor, lambda: politely(partial(function, *args, **kwargs))
-        )
+        return await loop.run_in_executor(self._executor, partial(function, *args, **kwargs))
 
     def append(self, log: PartitionLog, check: Check) -> AppendResult:
         """Append a batch when it and all before it have been looked at.
@@ -111,27 +103,3 @@ class RecordThread:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-class _Politeness:
-    """Politeness of threads: how many are polite now, and how long a thread went on before."""
-
-    lock = threading.Lock()
-    threads = 0
-    interval_s = 0.0
-
-
-def politely(function: Callable[[], R]) -> R:
-    """Call a function so that this thread and the event loop get their turns often."""
-    with _Politeness.lock:
-        if not _Politeness.threads:
-            _Politeness.interval_s = sys.getswitchinterval()
-            sys.setswitchinterval(min(_Politeness.interval_s, _SWITCH_INTERVAL_S))
-        _Politeness.threads += 1
-    try:
-        return function()
-    finally:
-        with _Politeness.lock:
-            _Politeness.threads -= 1
-            if not _Politeness.threads:
-                sys.setswitchinterval(_Politeness.interval_s)

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import Slices, in_turns
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.smells import Smell, smells_of
@@ -145,7 +144,7 @@ async def _of_bus(cluster: Cluster, days: int, details: bool, examples: bool) ->
     try:
         # Large sets take their time, which clients need not wait for.
         read = partial(_said, settings.fixtures, settings.profile, cluster.now_ms())
-        said = await asyncio.to_thread(politely, read)
+        said = await asyncio.to_thread(read)
     except FakebusError as error:
         logger.warning("the events of fixtures are left out, as they cannot be read: %s", error)
         return found
@@ -158,14 +157,14 @@ async def found_in_catalogue(cluster: Cluster, search: str = "") -> Catalogue:
     found = await shared(cluster, "catalogue", whole)
     if not search.strip():
         return found
-    return await asyncio.to_thread(politely, partial(found.found, search))
+    return await asyncio.to_thread(partial(found.found, search))
 
 
 async def _catalogue(cluster: Cluster) -> Catalogue:
     landscape_of = cluster_landscape if cluster.is_external else bus_landscape
     landscape = await landscape_of(cluster, details=True, examples=True)
     # Comparing the versions of many schemas takes its time, which clients need not wait for.
-    return await asyncio.to_thread(politely, partial(catalogue_of, landscape))
+    return await asyncio.to_thread(partial(catalogue_of, landscape))
 
 
 async def smells_of_bus(cluster: Cluster) -> list[Smell]:
@@ -186,7 +185,7 @@ async def _smells(cluster: Cluster) -> list[Smell]:
         )
     ]
     flow = await bus.flows.of_records("the newest records", places[:_MOST_LOOKED_AT], 1)
-    return await asyncio.to_thread(politely, partial(smells_of, landscape, flow))
+    return await asyncio.to_thread(partial(smells_of, landscape, flow))
 
 
 def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:
@@ -222,7 +221,7 @@ async def _with_examples(cluster: Cluster, facts: TopicFacts) -> TopicFacts:
     is_small = sum(each.size_bytes for each in newest[-_EXAMPLES:]) < _SMALL
     return replace(
         facts,
-        examples=told() if is_small else await asyncio.to_thread(politely, told),
+        examples=told() if is_small else await asyncio.to_thread(told),
         sample=sampled((each.key, each.size_bytes) for each in newest),
         stamps=partial(_stamps, newest),
     )

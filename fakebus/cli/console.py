@@ -68,15 +68,17 @@ async def _serve(
 ) -> None:
     from fakebus.cli.up import stop_signal
     from fakebus.servers import reachable
+    from fakebus.short_turns import short_turns
     from fakebus.web.server import console_server
 
     stop = stop_signal()
     server = console_server(cluster, wanted, allowed_hosts, token)
-    try:
-        await server.bind()
-        await server.start()
-        for address in map(reachable, server.addresses):
-            print_lines(f"console of {cluster.name}: http://{address}/ui", flush=True)
-        await stop.wait()
-    finally:
-        await server.close()
+    with short_turns():
+        try:
+            await server.bind()
+            await server.start()
+            for address in map(reachable, server.addresses):
+                print_lines(f"console of {cluster.name}: http://{address}/ui", flush=True)
+            await stop.wait()
+        finally:
+            await server.close()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
 
-from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import Pace, in_turns
 from fakebus.client.offsets import LogRange, offset_of
 from fakebus.client.positions import Position, PositionKind
@@ -247,7 +246,7 @@ class Reading:
         if not self._is_search:
             return events
         if self._request.takes_long or size > _LARGE:
-            return await asyncio.to_thread(politely, lambda: list(filter(self._matches, events)))
+            return await asyncio.to_thread(lambda: list(filter(self._matches, events)))
         return list(filter(self._matches, events))
 
     def _matches(self, event: Event) -> bool:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fakebus.broker.record_thread import politely
 from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotFoundError
@@ -82,7 +81,7 @@ async def loaded_sets(cluster: Cluster) -> list[LoadedSet]:
         found.append(one)
         try:
             read = partial(load_fixtures, place, now_ms=cluster.now_ms(), profile=settings.profile)
-            one.found = await asyncio.to_thread(politely, read)
+            one.found = await asyncio.to_thread(read)
             await _compare(cluster, place, one, one.found)
         except FakebusError as error:
             one.problem = str(error)
@@ -121,7 +120,7 @@ async def _compare(cluster: Cluster, place: Path, one: LoadedSet, found: Fixture
         one.has_lock = place.is_dir() and read_lock(place) is not None
         one.lock_problems = lock_problems(place, found) if one.has_lock else ()
 
-    await asyncio.to_thread(politely, work)
+    await asyncio.to_thread(work)
 
 
 async def _schemas_of(cluster: Cluster, subjects: Sequence[str]) -> _KnownSchemas:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from fakebus.broker.record_thread import politely
 from fakebus.cluster.interface import Cluster
 from fakebus.fixture_files.recording.reading import SourceSchema, SourceTopic
 from fakebus.fixture_files.recording.recorder import Recorder
@@ -51,7 +50,7 @@ async def recorded_files(cluster: Cluster, topics: Sequence[SourceTopic]) -> dic
     }
     known = await _schemas(cluster, framed)
     recorder = Recorder(lambda *asked: known.get(asked), Redaction([]))
-    return await asyncio.to_thread(politely, lambda: recorder.files(topics))
+    return await asyncio.to_thread(lambda: recorder.files(topics))
 
 
 async def _schemas(cluster: Cluster, framed: set[_Framed]) -> Mapping[_Framed, SourceSchema]:

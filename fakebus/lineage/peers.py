@@ -14,7 +14,6 @@ from functools import partial
 from itertools import chain, islice
 
 from fakebus.broker.peer import Peer
-from fakebus.broker.record_thread import politely
 from fakebus.processes import (
     Connection,
     Process,
@@ -139,7 +138,7 @@ class PeerFinder:
         if any(inode != 0 for inode in peers.values()):
             # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
             look = partial(_owners, peers, list(self._known))
-            found, took_s = await asyncio.to_thread(politely, look)
+            found, took_s = await asyncio.to_thread(look)
             self._allowed.spend(took_s)
             for peer, process in found.items():
                 self._take(peer, process)

@@ -11,11 +11,9 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
-from functools import partial
 from urllib.parse import urlsplit
 
 from fakebus import __version__
-from fakebus.broker.record_thread import politely
 from fakebus.errors import ConfigError, MissingExtraError
 from fakebus.escaping import shortened
 from fakebus.limited_log import LimitedLog
@@ -112,7 +110,7 @@ class Exporter:
             while self._waiting:
                 count = min(len(self._waiting), _AT_ONCE)
                 spans = [self._waiting.popleft() for _ in range(count)]
-                politely(partial(self._send, spans))
+                self._send(spans)
 
     def _send(self, spans: Sequence[Span]) -> None:
         made = self._maker.made(spans)

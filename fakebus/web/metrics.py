@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from fakebus import __version__
 from fakebus.broker.nodes import NOBODY
-from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.servers import Bus
@@ -48,7 +47,7 @@ async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> byte
     groups = await found.groups()
     families = [*topics, *groups, *found.traffic(), *found.own(http)]
     # The text of thousands of partitions takes its time, which clients need not wait for.
-    return await asyncio.to_thread(politely, partial(_text, families))
+    return await asyncio.to_thread(partial(_text, families))
 
 
 def _text(families: Sequence[_Family]) -> bytes:

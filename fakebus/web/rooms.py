@@ -9,7 +9,6 @@ from functools import cached_property
 from aiohttp import web
 
 from fakebus import __version__
-from fakebus.broker.record_thread import politely
 from fakebus.broker.turns import SharedWork
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
@@ -52,7 +51,7 @@ async def metrics(room: ServerRoom) -> object:
 async def openapi(room: ServerRoom) -> object:
     """Describe the routes, as OpenAPI."""
     # It is made for the first who asks; other clients are served meanwhile.
-    return await asyncio.to_thread(politely, lambda: room.description)
+    return await asyncio.to_thread(lambda: room.description)
 
 
 class ServerRoom:

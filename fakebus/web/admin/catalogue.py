@@ -6,7 +6,6 @@ import asyncio
 from functools import partial
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.record_thread import politely
 from fakebus.catalogue.asyncapi import asyncapi_document
 from fakebus.catalogue.event_types import Catalogue
 from fakebus.catalogue.of_cluster import found_in_catalogue, shared, smells_of_bus
@@ -23,7 +22,7 @@ async def read_smells(call: AdminCall) -> object:
 
     async def told() -> list[dict[str, object]]:
         found = await smells_of_bus(cluster)
-        return await asyncio.to_thread(politely, lambda: [each.as_json() for each in found])
+        return await asyncio.to_thread(lambda: [each.as_json() for each in found])
 
     return await shared(cluster, "smells as JSON", told)
 
@@ -38,6 +37,6 @@ async def read_catalogue(call: AdminCall) -> object:
     async def told() -> dict[str, object]:
         found: Catalogue = await found_in_catalogue(cluster, search)
         tell = partial(asyncapi_document, found) if form == "asyncapi" else found.as_json
-        return await asyncio.to_thread(politely, tell)
+        return await asyncio.to_thread(tell)
 
     return await shared(cluster, ("catalogue", form, search), told)

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.record_thread import politely
 from fakebus.catalogue.impact import Proposal, UnknownSubjectError, impact_of
 from fakebus.catalogue.of_cluster import DAYS, bus_landscape
 from fakebus.cluster.embedded import EmbeddedCluster
@@ -44,9 +43,7 @@ async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
     landscape = await bus_landscape(EmbeddedCluster(call.bus, Origin(front_end="http")), days=days)
     try:
         # Comparing takes its time, which clients need not wait for.
-        return await asyncio.to_thread(
-            politely, lambda: impact_of(landscape, subject, proposal).as_json()
-        )
+        return await asyncio.to_thread(lambda: impact_of(landscape, subject, proposal).as_json())
     except UnknownSubjectError as error:
         raise RequestError(404, str(error), error_code=40401) from None
     except FakebusError as error:

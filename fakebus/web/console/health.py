@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fakebus.broker.record_thread import politely
 from fakebus.catalogue.event_types import catalogue_of
 from fakebus.catalogue.of_cluster import cluster_landscape, shared
 from fakebus.client.groups import REBALANCING
@@ -229,5 +228,5 @@ async def _drift(cluster: Cluster) -> tuple[int, int]:
     """Return how many links of services and event types there are, and how many undeclared."""
     landscape = await cluster_landscape(cluster)
     # Comparing schemas takes its time, which clients need not wait for.
-    found = await asyncio.to_thread(politely, lambda: links_of(catalogue_of(landscape).event_types))
+    found = await asyncio.to_thread(lambda: links_of(catalogue_of(landscape).event_types))
     return len(found), sum(link.seen and not link.declared for link in found)

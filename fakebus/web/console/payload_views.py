@@ -10,7 +10,6 @@ from typing import Any
 
 import msgpack
 
-from fakebus.broker.record_thread import politely
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import MOST_DECODED
 from fakebus.nesting import laid_out
@@ -70,9 +69,7 @@ async def view(
     data = event.key if is_key else event.value
     if data is None or len(data) <= _INLINE:
         return _view(event, data, is_key, form, letters, indent)
-    return await asyncio.to_thread(
-        politely, lambda: _view(event, data, is_key, form, letters, indent)
-    )
+    return await asyncio.to_thread(lambda: _view(event, data, is_key, form, letters, indent))
 
 
 def _view(

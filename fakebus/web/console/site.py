@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, quote, unquote
 from aiohttp import web
 
 from fakebus import __version__
-from fakebus.broker.record_thread import politely
 from fakebus.cluster.interface import Cluster, NotFoundError, NotOnThisCluster
 from fakebus.errors import FakebusError
 from fakebus.web.body import read_body
@@ -103,7 +102,7 @@ class Site:
         values = {**await self._common(request, token), **outcome.values}
         template = self._templates.get_template(outcome.template)
         # A page may show millions of letters of strangers, which clients need not wait for.
-        body = await asyncio.to_thread(politely, lambda: template.render(values).encode())
+        body = await asyncio.to_thread(lambda: template.render(values).encode())
         response = web.Response(
             body=body,
             charset="utf-8",

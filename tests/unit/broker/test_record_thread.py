@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from fakebus.broker import record_thread
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
-from fakebus.broker.record_thread import MANY_BYTES, MANY_RECORDS, RecordThread, politely
+from fakebus.broker.record_thread import MANY_BYTES, MANY_RECORDS, RecordThread
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.codecs import Codec
 from tests.unit.broker.batches import T0, batch, read
@@ -122,29 +119,3 @@ async def test_times_in_large_batches_are_found_in_the_thread(
     log = broker.partition_log(T0)
     assert await broker.find_offset(log, timestamp, IsolationLevel.READ_UNCOMMITTED) == found
     assert len(threads) == 1
-
-
-async def test_the_thread_gives_way_to_the_loop_while_it_works() -> None:
-    import sys
-
-    thread = RecordThread()
-    before = sys.getswitchinterval()
-    assert await thread.run(sys.getswitchinterval) == pytest.approx(
-        record_thread._SWITCH_INTERVAL_S
-    )
-    assert sys.getswitchinterval() == before
-    await thread.close()
-
-
-def test_the_last_polite_thread_makes_the_turns_what_they_were() -> None:
-    before = sys.getswitchinterval()
-    with ThreadPoolExecutor(2) as threads:
-        inside, done = threading.Barrier(3, timeout=60), threading.Event()
-        first = threads.submit(politely, inside.wait)
-        second = threads.submit(politely, lambda: (inside.wait(), done.wait(60)))
-        inside.wait()
-        first.result()
-        assert sys.getswitchinterval() < before
-        done.set()
-        second.result()
-    assert sys.getswitchinterval() == before

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 
-from fakebus.broker.record_thread import politely
 from fakebus.catalogue.event_types import EventType
 from fakebus.catalogue.of_cluster import found_in_catalogue, smells_of_bus
 from fakebus.client.connection import NotFoundError
@@ -51,7 +50,7 @@ async def draw(call: Call) -> Page:
     wanted, only = call.query.text("q"), call.query.text("only")
     found = (await found_in_catalogue(call.cluster, wanted)).event_types
     # Of thousands of event types it takes its time, which clients need not wait for.
-    values = await asyncio.to_thread(politely, partial(_drawn, found, only))
+    values = await asyncio.to_thread(partial(_drawn, found, only))
     return Page(template="map.html", values={"wanted": wanted, "only": only, **values})
 
 

@@ -10,7 +10,6 @@ from functools import partial
 
 from aiohttp import web
 
-from fakebus.broker.record_thread import politely
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
@@ -113,7 +112,7 @@ async def _downloaded(call: Call, request: ReadRequest) -> AsyncGenerator[bytes,
     async with aclosing(search(call.cluster, part)) as pages:
         async for page in pages:
             events = page.events[: MAX_DOWNLOADED - records]
-            lines = await asyncio.to_thread(politely, partial(_lines, events))
+            lines = await asyncio.to_thread(partial(_lines, events))
             records, size = records + len(events), size + len(lines)
             yield lines
             if records >= MAX_DOWNLOADED or size > _DOWNLOAD_BYTES or call.is_abandoned:

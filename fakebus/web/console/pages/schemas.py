@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from functools import partial
 
-from fakebus.broker.record_thread import politely
 from fakebus.catalogue.impact import Impact, Proposal, impact_of
 from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
 from fakebus.cluster.interface import Cluster, NewSchema
@@ -74,7 +73,7 @@ async def show(call: Call) -> Page:
 async def _impact(cluster: Cluster, name: str, proposal: Proposal) -> Impact:
     landscape = await (cluster_landscape if cluster.is_external else bus_landscape)(cluster)
     # Comparing takes its time, which clients need not wait for.
-    return await asyncio.to_thread(politely, partial(impact_of, landscape, name, proposal))
+    return await asyncio.to_thread(partial(impact_of, landscape, name, proposal))
 
 
 async def _standing(cluster: Cluster, name: str, problem: str = "") -> Attempt:

@@ -11,7 +11,6 @@ from typing import Any
 
 from aiohttp import web
 
-from fakebus.broker.record_thread import politely
 from fakebus.broker.saved_snapshots import SavedSnapshots, UnknownSnapshotError
 from fakebus.cluster.recorded_sets import recorded_files
 from fakebus.cluster.snapshot_diff import compare, emitted_topics
@@ -62,7 +61,7 @@ async def download(call: Call) -> web.Response:
     except UnknownSnapshotError as error:
         raise RequestError(404, str(error)) from None
     files = await recorded_files(call.cluster, topics)
-    body = await asyncio.to_thread(politely, partial(_zipped, files))
+    body = await asyncio.to_thread(partial(_zipped, files))
     headers = attachment(f"emitted-since-{before}.zip", "application/zip")
     return web.Response(body=body, headers=headers)
 
