@@ -11,12 +11,15 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.config import Settings
 from fakebus.errors import ConfigError
-from fakebus.short_turns import SWITCH_INTERVAL_S, short_turns
+from fakebus.short_turns import SWITCH_INTERVAL_S, _Before, short_turns
 
 
 @pytest.fixture(autouse=True)
-def _as_python_starts() -> Iterator[None]:
+def _as_python_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = sys.getswitchinterval()
+    # Other tests of the process may have left a bus running that they share.
+    monkeypatch.setattr(_Before, "wanted", 0)
+    monkeypatch.setattr(_Before, "interval_s", 0.0)
     sys.setswitchinterval(0.005)
     yield
     assert sys.getswitchinterval() == pytest.approx(0.005)
