@@ -69,6 +69,15 @@ async def test_what_waits_is_sent_when_the_bus_ends(monkeypatch: pytest.MonkeyPa
         assert exporter.counts == {"exported": 600, "dropped": 0, "failed": 0}
 
 
+async def test_a_span_that_ends_when_it_began_has_a_duration() -> None:
+    with collecting() as (url, collector):
+        exporter = Exporter(f"{url}/v1/traces")
+        exporter.put(span(1)._replace(end_ms=1000))
+        (told,) = collector.named("send orders")
+        await exporter.close()
+    assert told.start == 1_000_000_000 < told.end < 1_001_000_000
+
+
 async def test_variables_of_opentelemetry_say_where_spans_go_and_with_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
