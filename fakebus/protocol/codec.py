@@ -36,6 +36,14 @@ BUFFER_GROWTH = 8
 MOST_BUFFER_GROWTH_BYTES = 4 * 1024 * 1024
 
 _LENGTH = struct.Struct(">i")
+_OTHER_PROTOCOLS = {
+    b"\x16\x03": "TLS: security.protocol is SSL or SASL_SSL there, and without SSL here",
+    **dict.fromkeys(
+        (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PRI "),
+        "HTTP, which has a port of its own",
+    ),
+}
+"""What else a connection may begin with, and what is told of it."""
 _HEADER_MINIMUM = 8
 """Api key, version and correlation id: the least a request consists of."""
 
@@ -315,6 +323,9 @@ class FrameReader:
     def _refuse(self, length: int) -> NoReturn:
         if length < self._min_frame_bytes:
             raise DecodeError(0, f"a frame of {length} bytes cannot hold a request header")
+        first = _LENGTH.pack(length)
+        if other := _OTHER_PROTOCOLS.get(first) or _OTHER_PROTOCOLS.get(first[:2]):
+            raise DecodeError(0, f"the client speaks {other}")
         raise DecodeError(
             0,
             f"a frame of {length} bytes is longer than the "

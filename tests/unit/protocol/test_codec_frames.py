@@ -64,6 +64,20 @@ def test_a_frame_owns_its_bytes(bodies: list[bytes]) -> None:
     assert bytes(frames[1]) == b"b" * 16
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\x16\x03\x01\x02", "speaks TLS"),
+        (b"\x16\x03\x03\x00", "speaks TLS"),
+        (b"GET /", "speaks HTTP"),
+        (b"PRI * HTTP/2.0", "speaks HTTP"),
+    ],
+)
+def test_another_protocol_is_told_by_its_name(data: bytes, told: str) -> None:
+    with pytest.raises(DecodeError, match=told):
+        frames_of(data, [len(data)])
+
+
 @pytest.mark.parametrize("length", [-1, -(2**31), 0, 7, 1_000_001, 2**31 - 1])
 def test_an_impossible_length_is_refused_before_memory_is_taken(length: int) -> None:
     reader = FrameReader(1_000_000)
