@@ -167,7 +167,8 @@ class TopicAdmin:
         if problem is not None:
             raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if self._topics.get(name) is not None:
-            raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} already exists")
+            # In Kafka's words: by them Confluent's command line heeds --if-not-exists.
+            raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
         if colliding is not None:
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,

@@ -437,7 +437,7 @@ async def test_every_refusal_has_a_line_in_the_log(
     await broker.topic_admin.create_topics([NewTopic(name="t")])
     await broker.topic_admin.create_partitions([NewPartitions(name="t", count=1)])
     assert caplog.messages == [
-        "the creation of topic t is refused: TOPIC_ALREADY_EXISTS: the topic t already exists",
+        "the creation of topic t is refused: TOPIC_ALREADY_EXISTS: Topic 't' already exists.",
         "the growth of topic t is refused: INVALID_PARTITIONS: the topic t has 1 partition "
         "already; 1 would be no increase",
     ]

@@ -148,6 +148,13 @@ def test_what_is_not_there_or_not_allowed_has_its_code(
     assert cluster.error(method, path, body) == error
 
 
+def test_that_a_topic_is_there_already_is_told_in_kafka_s_words(cluster: Cluster) -> None:
+    name = new_name("twice")
+    cluster.topic(name)
+    answer = cluster.ask("POST", "/topics", {"topic_name": name})
+    assert answer.json()["message"] == f"Topic '{name}' already exists."
+
+
 def test_another_cluster_is_not_here_and_confluent_server_s_paths_are(proxy: Proxy) -> None:
     assert proxy.ask("GET", "/v3/clusters/other").status_code == 404
     [found] = proxy.ask("GET", "/kafka/v3/clusters").json()["data"]
