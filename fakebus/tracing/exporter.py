@@ -39,7 +39,7 @@ _EVERY_S = 0.5
 _LAST_S = 0.5
 """How long the last spans may take when the bus ends."""
 _LEAST_NS = 1_000
-"""Added to each end: of a span that ends when it began Jaeger says that its duration is negative."""
+"""Added to each end: of a span without a duration Jaeger says that it is negative."""
 _MOST_SERVICES = 200
 _THREAD = "fakebus-otlp"
 _NO_CONTEXT = trace.set_span_in_context(trace.INVALID_SPAN)
