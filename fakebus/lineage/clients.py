@@ -297,6 +297,10 @@ class Clients:
         client.has_changed()
         assumed, client.run = client.run, self._run_of(client.facts)
         if client.run is not assumed:
+            # What it wrote was not held against what others of its process have committed.
+            owing, facts = client.run.owing, client.facts
+            facts["is_behind"] = owing.join(assumed.owing) or facts.get("is_behind")
+            facts["is_unsure"] = owing.is_unsure
             for place, ranges in assumed.fetched.items():
                 for first, last in ranges:
                     client.run.add_fetched(place, first, last)

@@ -197,7 +197,9 @@ class Hands:
             clients = process.clients
             late = {(each, topic) for each in clients for topic in self._clients.late_topics(each)}
             is_behind = any(map(self._clients.is_behind, clients))
-            history, seqs = History(self._window_ms, late, is_behind), (0, number * _BLOCK - 1)
+            is_unsure = any(map(self._clients.is_unsure, clients))
+            history = History(self._window_ms, late, is_behind=is_behind, is_unsure=is_unsure)
+            seqs = 0, number * _BLOCK - 1
             before = await self._read(clients, seqs, _MOST_NOTES) if number else []
             for _ in history.go_on(before, notes):
                 await self._slices.keep()

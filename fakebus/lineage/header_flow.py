@@ -81,6 +81,10 @@ class HeaderFlows:
         """Return that it is not: nobody has noted what clients did."""
         return False
 
+    def is_unsure(self, client: int) -> bool:
+        """Return that it is not: nobody has noted what clients did."""
+        return False
+
     def ever_was(self, place: Place) -> bool:
         """Whether there is such a record."""
         return place in self._records

@@ -13,6 +13,11 @@ process is a *candidate* for the cause of what the process produces
   commits first: a library that commits by a timer has its program still at it, however long that
   takes.
 
+A process that has ever written when it had committed more than it had written is *unsure*: nobody
+can tell one that passes records over from one that commits first. What it has committed stays
+possible when it is sent newer ones, until it commits those; after the window only beside something
+else, and for a longer window.
+
 A process whose threads are at what was committed long ago, while it commits more, has all of it in
 its hands for a longer window.
 
@@ -82,6 +87,11 @@ class _Held:
         """Whether the client has committed all of it."""
         return self.open > self.sent.last
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it was committed that long ago that its program should be done with it."""
+        return self.is_committed and not self.commits
+
     def expire(self, before_ms: int, *, but_last: bool = False) -> None:
         """Take what was committed before a time out of its hands.
 
@@ -150,17 +160,21 @@ class History:
         window_ms: for how long a committed record may still be the cause of another one.
         late: the clients that commit first, and the topics that they write to.
         is_behind: whether it works at what it has committed while it commits more.
+        is_unsure: whether it cannot be known that it is done with what it commits.
     """
 
     def __init__(
         self,
         window_ms: int = WINDOW_MS,
         late: Collection[tuple[int, str]] = (),
+        *,
         is_behind: bool = False,
+        is_unsure: bool = False,
     ) -> None:
         self._window_ms = window_ms * BEHIND if is_behind else window_ms
         self._late = late
         self._is_behind = is_behind
+        self._is_unsure = is_unsure
         self._commits_first = is_behind or bool(late)
         self._held: dict[_Key, list[_Held]] = {}
         """What it has in its hands, by whom it was sent to; nobody has an empty list."""
@@ -244,7 +258,7 @@ class History:
             sent = held.sent
             if is_done and self._commits_first:
                 held.followed = held.open
-            elif is_done:
+            elif is_done and not self._is_unsure:
                 held.follow()
             is_again = note.first <= held.open and sent.last <= note.last
             if is_again and sent.is_in(note):
@@ -290,6 +304,7 @@ class History:
         self._changed.discard(key)
         held = self._held.pop(key, [])
         may_be_at_it = self._commits_first or not all(each.is_committed for each in held)
+        may_be_at_it = may_be_at_it or self._is_unsure
         for each in held:
             begin = each.begin
             but_last = may_be_at_it and not self._is_one_by_one(each.sent)
@@ -322,13 +337,22 @@ class History:
         ]
         if self._last is not None and self._last[0] == is_late and not more:
             return self._last[1]
+        in_hands = sorted(chain.from_iterable(self._held.values()), key=attrgetter("number"))
+        # What should be done with long ago is possible only beside something else.
+        may_be = self._is_unsure and not is_late
+        doubtful = [held for held in in_hands if may_be and held.is_doubtful]
+        if doubtful and not more and len(doubtful) == len(in_hands):
+            return Candidates(())
+        since_ms = note.at_ms - self._window_ms * BEHIND
+        gone = {id(held) for held in doubtful if held.committed_ms < since_ms}
         found = []
-        for held in sorted(chain.from_iterable(self._held.values()), key=attrgetter("number")):
-            begin = held.begin if is_late else max(held.begin, held.followed)
-            if begin <= held.sent.last:
+        for held in in_hands:
+            is_all = is_late or self._is_unsure
+            begin = held.begin if is_all else max(held.begin, held.followed)
+            if begin <= held.sent.last and id(held) not in gone:
                 found.append(held.sent.part(begin, held.sent.last))
         candidates = Candidates(tuple(distinct([*found, *more])))
-        self._last = None if more else (is_late, candidates)
+        self._last = None if more or doubtful else (is_late, candidates)
         return candidates
 
     def _turn(self, note: NoteRow, candidates: Candidates) -> int:

@@ -34,6 +34,9 @@ class Clients(Protocol):
     def is_behind(self, client: int) -> bool:
         """Whether its process works at what it has committed while it commits more."""
 
+    def is_unsure(self, client: int) -> bool:
+        """Whether its process has written when it had committed more than it had written."""
+
 
 class Known(Protocol):
     """Store of lineage, as far as causes depend on it."""

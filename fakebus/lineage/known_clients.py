@@ -107,6 +107,10 @@ class KnownClients:
         """Whether its process works at what it has committed while it commits more."""
         return any(each.facts.get("is_behind") for each in self._rows_of(client))
 
+    def is_unsure(self, client: int) -> bool:
+        """Whether its process has written when it had committed more than it had written."""
+        return any(each.facts.get("is_unsure") for each in self._rows_of(client))
+
     def of_group(self, group: str) -> frozenset[int]:
         """Return the clients that are, or were, members of a group."""
         return self._members.get(group, frozenset())

@@ -127,9 +127,10 @@ class Notebook:
         if verb == "produced" and run.owing.write(last - first + 1):
             client.add("produces_after_commit", topic)
         is_behind = verb == "produced" and run.owing.is_behind and not any(run.fetched.values())
-        if is_behind and not client.facts.get("is_behind"):
-            client.facts["is_behind"] = True
-            client.has_changed()
+        for fact, is_so in (("is_behind", is_behind), ("is_unsure", run.owing.is_unsure)):
+            if is_so and not client.facts.get(fact):
+                client.facts[fact] = True
+                client.has_changed()
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
             note is not None

@@ -5,16 +5,25 @@ has written. One that commits before, or whose library does so by a timer while 
 the records, always has. Which it is shows only after some commits, as a service may also pass over
 records.
 
+Until then it cannot be known of a service that has committed more than it had written by then: it
+may have passed some over, or be at them still.
+
 One whose threads, or tasks, are at what was committed long ago, while more is committed, is seen by
 this: it writes more than the last commit was of, and still not as much as it has committed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import count as counting
 
 TIMES = 5
 """At so many commits in a row something has to be written late before that is believed."""
+MOST_STEPS = 500
+"""Of an account that are remembered, as it may turn out to be one with another."""
+_turns = counting()
 
 
 @dataclass(slots=True)
@@ -29,13 +38,22 @@ class Owing:
     """At how many commits in a row something that was owed has been written later."""
     last: int = 0
     """Records of the last commit."""
+    is_unsure: bool = False
+    """Whether it has ever written something when it had committed more than it had written."""
+    unpaid: int = 0
+    """Records committed since it has written last, beyond what it had written before."""
     backlog: int = 0
     """Records committed so far that nothing was written for, if something is for each; below 0 if
     more was written since than was committed."""
+    past: deque[tuple[int, int]] = field(default_factory=partial(deque, maxlen=MOST_STEPS))
+    """In which turn of all processes it has written, and committed (below 0), how much."""
 
     def write(self, count: int) -> bool:
         """Note that records are written; return whether that was seen to be late often enough."""
         is_late = self.owed > self.written
+        self.is_unsure = self.is_unsure or self.unpaid > 0
+        self.unpaid = min(self.unpaid, 0) - count
+        self.past.append((next(_turns), count))
         self.times += is_late and not self.written
         self.written += count
         self.backlog -= count
@@ -43,12 +61,14 @@ class Owing:
 
     def commit(self, count: int) -> None:
         """Note that so many records are committed that the process was sent."""
+        self.past.append((next(_turns), -count))
         if not self.written or self.owed <= 0:
             self.times = 0
         # What is written for more than it was sent is no credit for what comes.
         balance = max(self.owed - self.written, -count)
         self.owed, self.written = min(balance + count, count), 0
         self.backlog = max(self.backlog + count, 0)
+        self.unpaid += count
         self.last = count
 
     @property
@@ -57,4 +77,24 @@ class Owing:
 
         So it is if the process has committed all that it was sent.
         """
-        return self.backlog >= 0 and self.written > self.last
+        return (self.backlog >= 0 or self.is_unsure) and self.written > self.last
+
+    def join(self, other: Owing) -> bool:
+        """Take another account for one of the same process, in which some of it was done.
+
+        Returns:
+            Whether the process was behind at any time, if it had committed all that it was sent.
+        """
+        was_behind, steps = False, sorted({*self.past, *other.past})
+        joined = Owing()
+        for _, count in steps:
+            if count > 0:
+                joined.write(count)
+                was_behind = was_behind or joined.is_behind
+            else:
+                joined.commit(-count)
+        joined.is_unsure = joined.is_unsure or self.is_unsure or other.is_unsure
+        joined.past = deque(steps, MOST_STEPS)
+        for each in fields(self):
+            setattr(self, each.name, getattr(joined, each.name))
+        return was_behind

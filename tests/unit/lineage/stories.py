@@ -124,6 +124,9 @@ class Story:
     def is_behind(self, client: int) -> bool:
         return any(self.number(name) == client for name in self.behind)
 
+    def is_unsure(self, client: int) -> bool:
+        return False
+
     def ever_was(self, place: Place) -> bool:
         return place in self.records
 

@@ -261,7 +261,7 @@ async def test_what_a_service_writes_is_held_against_its_commits_when_both_are_f
 async def test_connections_of_one_client_are_one_however_late_its_process_is_found(
     played: Played,
 ) -> None:
-    orders = []
+    orders, invoices = [], []
     process = Process(ANOTHER_PID - 1, ("python", "billing.py"), "/srv", 1)
     fetching, committing, producing = (
         Origin(
@@ -276,10 +276,10 @@ async def test_connections_of_one_client_are_one_however_late_its_process_is_fou
         orders.append(order := await played.write("shop", "orders"))
         as_billing(("billing", "rdkafka"), fetching)
         await played.fetch("billing", order)
+        as_billing(("billing", "rdkafka"), producing)
+        invoices.append(await played.write("billing", "invoices"))
         as_billing(("billing", "rdkafka"), committing)
         await played.commit("billing", order)
-    as_billing(("billing", "rdkafka"), producing)
-    invoice = await played.write("billing", "invoices")
     await played.bus.lineage.settle()
     for each in (fetching, committing, producing):
         assert each.peer is not None
@@ -287,7 +287,8 @@ async def test_connections_of_one_client_are_one_however_late_its_process_is_fou
         played.bus.lineage.clients.looked_up(each.peer)
 
     # The first order was committed before the second one was sent.
-    assert await played.edges(invoice) == [f"{orders[1]} -> {invoice} observed 0"]
+    for order, invoice in zip(orders, invoices, strict=True):
+        assert await played.edges(invoice) == [f"{order} -> {invoice} observed 0"]
     for order in orders:
         assert (await played.state(order, "billing"))["state"] == "handled"
     billing = [each for each in await played.bus.lineage.list_clients() if each["process"]]

@@ -41,6 +41,9 @@ class Told:
     def is_behind(self, client: int) -> bool:
         return False
 
+    def is_unsure(self, client: int) -> bool:
+        return False
+
     async def notes_of_clients(
         self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:

@@ -401,6 +401,36 @@ def test_who_works_behind_what_it_commits_may_be_at_anything_for_long() -> None:
     assert found == [[0, 1, 2, 3, 4], [4]]
 
 
+def unsure(told: Told) -> list[list[int]]:
+    found = filter(None, History(is_unsure=True).go_on(told.notes))
+    return [[offset for _, _, offset in candidates.some(0, 100)] for _, candidates, _ in found]
+
+
+def test_of_whom_it_cannot_be_known_the_last_commit_stays_possible_until_the_next() -> None:
+    told = Told()
+    told.sent(0, 0, group="g")
+    told.commits(10, 0)
+    told.sent(500, 1, group="g")
+    told.produces(600)
+    told.produces(5000)
+    told.commits(5010, 1)
+    told.produces(5020)
+    told.sent(5030, 2, group="g")
+    told.produces(5040)
+    assert unsure(told) == [[0, 1], [0, 1], [1], [1, 2]]
+
+
+def test_of_whom_it_cannot_be_known_what_is_long_committed_is_possible_beside_others_only() -> None:
+    told = Told()
+    told.sent(0, 0, group="g")
+    told.commits(10, 0)
+    told.produces(3010)
+    told.sent(3020, 1, group="g")
+    told.produces(3030)
+    told.produces(100_000)
+    assert unsure(told) == [[], [0, 1], [1]]
+
+
 def test_what_is_sent_and_committed_one_by_one_is_held_as_one() -> None:
     """Of whoever works behind there may be thousands, which would be gone through at each."""
     told, history = Told(), History(is_behind=True)

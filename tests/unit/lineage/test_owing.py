@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 import pytest
 
-from fakebus.lineage.owing import TIMES, Owing
+from fakebus.lineage.owing import MOST_STEPS, TIMES, Owing
 
 AFTER = [[("write", 1), ("commit", 1)]] * 20
 FIRST = [[("commit", 1), ("write", 1)]] * 20
@@ -109,3 +110,55 @@ def test_who_writes_no_more_than_the_last_commit_was_of_is_not_behind(
 
 def test_who_writes_more_than_the_last_commit_was_of_is_at_what_was_committed_before() -> None:
     assert is_behind(BACKLOG)
+
+
+def account(steps: Iterable[list[tuple[str, int]]]) -> Owing:
+    owing = Owing()
+    for what, count in (each for step in steps for each in step):
+        _does(owing, what, count) and owing.write(count)
+    return owing
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_unsure"),
+    [
+        (AFTER, False),
+        (BATCHES, False),
+        (MANY_EACH, False),
+        ([[("write", 5), ("commit", 2), ("commit", 3)]] * 3, False),
+        ([[("commit", 1)]] * 20, False),
+        ([[("commit", 1), ("write", 1)]], True),
+        ([[("commit", 1), ("write", 2)]], True),
+        (TIMER, True),
+        (SOME, True),
+        ([[("write", 5), ("commit", 2), ("commit", 4)], [("write", 1)]], True),
+        (NOTHING_NOW_AND_THEN, True),
+        ([*FIRST, *AFTER], True),
+    ],
+)
+def test_who_writes_when_it_has_committed_more_than_it_had_written_is_not_sure(
+    steps: list[list[tuple[str, int]]], is_unsure: bool
+) -> None:
+    assert account(steps).is_unsure is is_unsure
+
+
+@pytest.mark.parametrize("steps", [AFTER, FIRST, BACKLOG, MANY_EACH])
+def test_accounts_of_one_process_that_were_kept_apart_become_one(
+    steps: list[list[tuple[str, int]]],
+) -> None:
+    apart, whole = {"write": Owing(), "commit": Owing()}, account(steps)
+    for what, count in (each for step in steps for each in step):
+        _does(apart[what], what, count) and apart[what].write(count)
+    writing, committing = apart.values()
+    assert committing.join(writing) is is_behind(steps)
+    for joined_again in range(2):
+        got, wanted = asdict(committing), asdict(whole)
+        assert [*got.pop("past")] != [*wanted.pop("past")]
+        assert got == wanted, joined_again
+        committing.join(writing)
+
+
+def test_what_is_remembered_of_an_account_is_bounded() -> None:
+    owing, other = (account([[("write", 1), ("commit", 1)]] * MOST_STEPS) for _ in range(2))
+    owing.join(other)
+    assert len(owing.past) == MOST_STEPS
