@@ -18,6 +18,7 @@ from zlib import crc32
 
 from fakebus.broker.identity import Node, node_of
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE, partition_of
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.wording import counted
 
@@ -275,14 +276,15 @@ class Nodes(Sequence[Node]):
         """
         if len(self._running) == len(self.ids):
             return
-        elected = [
-            (log, self._first_running(self.replicas(topic, index), NOBODY))
-            for topic in self.topics
-            if topic.config.unclean_leader_election
-            for index, log in enumerate(topic.partitions)
-            if self.leader(log) == NOBODY
-        ]
-        await self._move([each for each in elected if each[1] != NOBODY])
+        async for topic in in_turns(self.topics):
+            is_there = self.topics.by_id(topic.topic_id) is topic
+            if topic.config.unclean_leader_election and is_there:
+                elected = [
+                    (log, self._first_running(self.replicas(topic, index), NOBODY))
+                    for index, log in enumerate(topic.partitions)
+                    if self.leader(log) == NOBODY
+                ]
+                await self._move([each for each in elected if each[1] != NOBODY])
 
     # -- groups and transactions --
 

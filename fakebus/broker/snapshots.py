@@ -95,7 +95,7 @@ class TopicCopy:
 
     topic_id: UUID
     logs: list[LogCopy]
-    configs: dict[str, str]
+    configs: Mapping[str, str]
 
 
 class SourceRange(NamedTuple):
@@ -113,7 +113,7 @@ class Snapshot:
 
     topics: dict[str, TopicCopy] = field(default_factory=dict)
     configs: Any = None
-    offsets: dict[str, dict[TopicPartition, OffsetRow]] = field(default_factory=dict)
+    offsets: dict[str, Mapping[TopicPartition, OffsetRow]] = field(default_factory=dict)
     marks: dict[str, Any] = field(default_factory=dict)
     """By the participants' names."""
     new_ids: dict[UUID, UUID] = field(default_factory=dict)
@@ -200,8 +200,7 @@ class Snapshots:
                 LogCopy(log.log_id, log.log_start_offset, log.high_watermark, self._last_change)
                 for log in topic.partitions
             ]
-            configs = dict(topic.config.overrides)
-            snapshot.topics[topic.name] = TopicCopy(topic.topic_id, copies, configs)
+            snapshot.topics[topic.name] = TopicCopy(topic.topic_id, copies, topic.config.overrides)
         self._alive.append(snapshot)
         return snapshot
 
@@ -319,7 +318,7 @@ class Snapshots:
             await self._roll_back(snapshot)
 
     async def _roll_back(self, snapshot: Snapshot) -> None:
-        groups = map(self._groups.describe, self._groups.all_offsets())
+        groups = map(self._groups.describe, self._groups.names())
         self._has_members = any(group is not None and group.members for group in groups)
         # The members go first, so that they do not commit what is about to vanish.
         await self._groups.restore_offsets(snapshot.offsets)
@@ -341,7 +340,7 @@ class Snapshots:
     async def _roll_back_topic(self, snapshot: Snapshot, name: str) -> None:
         copied, topic = snapshot.topics[name], self._topics.get(name)
         if topic is not None and self._is_as(topic, copied):
-            if dict(topic.config.overrides) != copied.configs:
+            if topic.config.overrides != copied.configs:
                 await self._topics.set_configs(topic, copied.configs)
             changed = {
                 log: copy

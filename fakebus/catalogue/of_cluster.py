@@ -325,6 +325,7 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
     found: dict[tuple[str, str], LiveConsumer] = {}
     slices = Slices()
     for summary in await cluster.groups():
+        await slices.keep()
         try:
             details = await cluster.group(summary.name)
         except NotFoundError:

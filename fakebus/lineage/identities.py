@@ -163,10 +163,9 @@ class Identities:
 
     async def roll_back(self, mark: None, new_ids: Mapping[UUID, UUID]) -> None:
         """Forget what was known of records that have been taken back."""
-        for topic in self._topics:
-            for log in topic.partitions:
-                if self._upto.get(log.topic_partition, 0) > log.high_watermark:
-                    self._forget(log.topic_partition, offset=log.high_watermark)
+        async for log in in_turns(log for topic in self._topics for log in topic.partitions):
+            if not log.deleted and self._upto.get(log.topic_partition, 0) > log.high_watermark:
+                self._forget(log.topic_partition, offset=log.high_watermark)
 
     def _logs(self) -> Iterator[PartitionLog]:
         return (log for topic in self._topics if not topic.is_internal for log in topic.partitions)

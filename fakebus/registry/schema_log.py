@@ -67,7 +67,7 @@ class SchemaLog:
     @property
     def state(self) -> State:
         """What the log says."""
-        if self._backlog:
+        if self._backlog and self._rebuilt is None:
             self._work_off(len(self._backlog))
         return self._state
 
@@ -137,6 +137,8 @@ class SchemaLog:
         self._catch_up()
 
     def _without_records(self) -> State:
+        # What was read before belongs to what was there before.
+        self._work_off(len(self._backlog))
         old, fresh = self.state, State()
         for known in (old, self._rebuilt):
             if known is not None:
@@ -149,7 +151,8 @@ class SchemaLog:
         if cursor is None or self._reading is not None:
             return
         while cursor.has_more():
-            read = cursor.read_cached(_READ_BYTES)
+            # All of a log that was cut off is read again, which others need not wait for.
+            read = None if self._rebuilt is not None else cursor.read_cached(_READ_BYTES)
             if read is None:
                 self._reading = asyncio.get_running_loop().create_task(self._read_in_background())
                 return
@@ -176,7 +179,7 @@ class SchemaLog:
         while self._cursor is not None and (read := await self._cursor.read(_READ_BYTES)):
             self._take(read)
             if not later:
-                self._work_off(len(self._backlog))
+                await self._work_off_in_slices()
 
     def _take(self, read: BatchSlice) -> None:
         for batch in read.batches:

@@ -163,7 +163,7 @@ class EmbeddedBus:
 
     def _note_members(self) -> None:
         coordinator, now = self._thread.bus.broker.group_coordinator, monotonic()
-        for group in coordinator.all_offsets():
+        for group in coordinator.names():
             description = coordinator.describe(group)
             for member in description.members if description is not None else ():
                 self._expelled[f"{member.client_id} of group {group}"] = now

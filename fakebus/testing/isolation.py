@@ -55,14 +55,14 @@ async def names_there(broker: Broker, registry: Registry, namespace: Namespace) 
     return OwnNames(
         namespace=namespace,
         topics=frozenset(topic.name for topic in broker.topics),
-        groups=frozenset(broker.group_coordinator.all_offsets()),
+        groups=frozenset(broker.group_coordinator.names()),
         subjects=frozenset(registry.subjects(deleted=True)),
     )
 
 
 async def delete(broker: Broker, registry: Registry, own: OwnNames) -> None:
     """Delete a test's topics, groups and subjects, whatever clients use them."""
-    for group in list(broker.group_coordinator.all_offsets()):
+    for group in broker.group_coordinator.names():
         if own.group(group):
             broker.group_coordinator.dismiss(group, "its test has ended")
             await broker.group_coordinator.delete_group(group)

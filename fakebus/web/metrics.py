@@ -45,7 +45,7 @@ async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> byte
     found = _Metrics(bus)
     topics = await found.topics()
     groups = await found.groups()
-    families = [*topics, *groups, *found.traffic(), *found.own(http)]
+    families = [*topics, *groups, *await found.traffic(), *found.own(http)]
     # The text of thousands of partitions takes its time, which clients need not wait for.
     return await asyncio.to_thread(partial(_text, families))
 
@@ -156,9 +156,10 @@ class _Metrics:
         names, prefix = ("consumergroup", *_PLACE), "kafka_consumergroup"
         told = "Offset that a group has committed"
         sums_of = (("current_offset_sum", "Offsets, summed"), ("lag_sum", "Lag, summed"))
-        summed: list[_Rows] = [
-            [(labels, total[at]) for labels, total in sums.items()] for at in range(len(sums_of))
-        ]
+        summed: tuple[_Rows, ...] = ([], [])
+        async for labels_of_sum, both in in_turns(sums.items()):
+            for own_rows, total_of in zip(summed, both, strict=True):
+                own_rows.append((labels_of_sum, total_of))
         return [
             _gauge(f"{prefix}_current_offset", told, names, offsets),
             _gauge(f"{prefix}_lag", "Records behind what a group has committed", names, lags),
@@ -169,26 +170,34 @@ class _Metrics:
             _gauge(f"{prefix}_members", "Members of a group", names[:1], members),
         ]
 
-    def traffic(self) -> Iterator[_Family]:
-        """Yield those of what clients wrote, fetched and asked."""
-        topics = list(self._broker.topics)
+    async def traffic(self) -> list[_Family]:
+        """Return those of what clients wrote, fetched and asked."""
         prefix = "kafka_server_brokertopicmetrics"
-        written: _Rows = [
-            ((topic.name,), sum(log.log_end_offset for log in topic.partitions)) for topic in topics
-        ]
-        yield _counter(f"{prefix}_messagesin", "Records written", ("topic",), written)
-        arrived: _Rows = [
-            ((topic.name,), sum(log.bytes_in for log in topic.partitions)) for topic in topics
-        ]
-        yield _counter(f"{prefix}_bytesin", "Bytes written since the start", ("topic",), arrived)
-        left: _Rows = [
-            ((topic.name,), sum(log.bytes_out for log in topic.partitions)) for topic in topics
-        ]
-        yield _counter(f"{prefix}_bytesout", "Bytes fetched since the start", ("topic",), left)
+        told = (
+            ("messagesin", "Records written"),
+            ("bytesin", "Bytes written since the start"),
+            ("bytesout", "Bytes fetched since the start"),
+        )
+        rows: tuple[_Rows, ...] = tuple([] for _ in told)
+        async for topic in in_turns(self._broker.topics):
+            logs = topic.partitions
+            sums = (
+                sum(log.log_end_offset for log in logs),
+                sum(log.bytes_in for log in logs),
+                sum(log.bytes_out for log in logs),
+            )
+            for own_rows, count in zip(rows, sums, strict=True):
+                own_rows.append(((topic.name,), count))
         counted = sorted(self._broker.requests.items())
         requests: _Rows = [((_api(key),), count) for key, count in counted]
         name = "kafka_network_requestmetrics_requests"
-        yield _counter(name, "Requests of Kafka's clients", ("request",), requests)
+        return [
+            *(
+                _counter(f"{prefix}_{each}", words, ("topic",), own_rows)
+                for (each, words), own_rows in zip(told, rows, strict=True)
+            ),
+            _counter(name, "Requests of Kafka's clients", ("request",), requests),
+        ]
 
     def own(self, http: Mapping[tuple[str, str, int], int]) -> Iterator[_Family]:
         """Yield those that only a fakebus has."""

@@ -28,6 +28,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.record_thread import takes_long
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
+from fakebus.broker.turns import in_turns
 from fakebus.clock import Clock
 from fakebus.records.batch import parse_header
 from fakebus.storage.interface import StoredBatch
@@ -101,15 +102,15 @@ class LogCleaner:
 
     async def _filthiest(self, failures: FailureLog) -> CleanableLog | None:
         found: list[CleanableLog] = []
-        for topic in self._topics:
-            for log in topic.partitions if topic.config.compact else ():
-                name = str(log.topic_partition)
-                if name in failures.failed:
-                    continue
-                with failures.catch(name):
-                    cleanable = await self._cleanable(log)
-                    if cleanable is not None:
-                        found.append(cleanable)
+        logs = (log for topic in self._topics if topic.config.compact for log in topic.partitions)
+        async for log in in_turns(logs):
+            name = str(log.topic_partition)
+            if log.deleted or name in failures.failed:
+                continue
+            with failures.catch(name):
+                cleanable = await self._cleanable(log)
+                if cleanable is not None:
+                    found.append(cleanable)
         return max(found, key=lambda cleanable: cleanable.dirty_ratio, default=None)
 
     async def _cleanable(self, log: PartitionLog) -> CleanableLog | None:

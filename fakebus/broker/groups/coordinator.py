@@ -344,9 +344,9 @@ class GroupCoordinator:
         note_answer("DeleteGroups", group_id, "", error)
         return settled(error)
 
-    def offsets(self, group_id: str) -> dict[TopicPartition, OffsetRow]:
-        """Return all committed offsets of a group."""
-        return dict(self._offsets.of_group(group_id))
+    def offsets(self, group_id: str) -> Mapping[TopicPartition, OffsetRow]:
+        """Return all committed offsets of a group, as they are now."""
+        return self._offsets.share(group_id)
 
     # -- for fixtures and tests --
 
@@ -359,7 +359,7 @@ class GroupCoordinator:
         row = self.offset(group_id, partition)
         return None if row is None else row.offset
 
-    def all_offsets(self) -> dict[str, dict[TopicPartition, OffsetRow]]:
+    def all_offsets(self) -> dict[str, Mapping[TopicPartition, OffsetRow]]:
         """Return the committed offsets of all groups, also of those that have none."""
         return {group.group_id: self.offsets(group.group_id) for group in self._groups}
 

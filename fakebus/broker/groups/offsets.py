@@ -53,6 +53,11 @@ class CommittedOffsets:
     def __init__(self, storage: OffsetStore) -> None:
         self._storage = storage
         self._by_group: dict[str, Offsets] = {}
+        self._shared: set[str] = set()
+        """The groups whose offsets somebody has; they are copied before they change."""
+        self._counts: dict[str, dict[str, int]] = {}
+        """How many offsets each group has in a topic, by topic: thousands of groups are not gone
+        through for every topic that is deleted."""
         self._in_flight: dict[str, asyncio.Future[None]] = {}
         self._leaving: dict[str, deque[tuple[str, Sequence[TopicPartition]]]] = {}
         """By deleted topic, what is still to be forgotten of it, by group."""
@@ -63,13 +68,27 @@ class CommittedOffsets:
 
     def load(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
         """Take over what was found in storage."""
-        offsets: Offsets = {TopicPartition(row.topic, row.partition): row for row in rows}
-        if offsets:
-            self._by_group[group_id] = offsets
+        found = list(rows)
+        if found:
+            self._put(group_id, found)
 
     def of_group(self, group_id: str) -> Mapping[TopicPartition, OffsetRow]:
         """Return a group's offsets; a live view."""
         return self._by_group.get(group_id, _NO_OFFSETS)
+
+    def share(self, group_id: str) -> Mapping[TopicPartition, OffsetRow]:
+        """Return a group's offsets as they are now, which do not change any more."""
+        if group_id in self._by_group:
+            self._shared.add(group_id)
+        return self.of_group(group_id)
+
+    def _own(self, group_id: str) -> Offsets | None:
+        """Return a group's offsets to change; ``None`` if there are none."""
+        offsets = self._by_group.get(group_id)
+        if group_id in self._shared and offsets is not None:
+            self._shared.discard(group_id)
+            offsets = self._by_group[group_id] = dict(offsets)
+        return offsets
 
     def get(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
         """Return one offset, ``None`` if nothing was committed."""
@@ -87,12 +106,7 @@ class CommittedOffsets:
 
     def groups_with(self, topic: str) -> list[str]:
         """Return the groups that have offsets in a topic, or may be about to."""
-        return [
-            group_id
-            for group_id in self._by_group.keys() | self._in_flight.keys()
-            if group_id in self._in_flight
-            or any(name == topic for name, _ in self._by_group[group_id])
-        ]
+        return [*self._counts.get(topic, {}).keys() | self._in_flight.keys()]
 
     def commit(self, group_id: str, rows: Sequence[OffsetRow], then: WhenStored) -> None:
         """Store offsets; they can be fetched from the moment ``then`` is called."""
@@ -176,7 +190,7 @@ class CommittedOffsets:
         self._write(
             group_id,
             lambda: self._storage.delete_group(group_id),
-            lambda: self._by_group.pop(group_id, None),
+            lambda: self._drop(group_id, list(self.of_group(group_id))),
             then,
         )
 
@@ -204,16 +218,30 @@ class CommittedOffsets:
 
         stored.add_done_callback(landed)
 
-    def _put(self, group_id: str, rows: Sequence[OffsetRow]) -> None:
-        offsets = self._by_group.setdefault(group_id, {})
+    def _put(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
+        offsets = self._own(group_id)
+        if offsets is None:
+            offsets = self._by_group[group_id] = {}
         for row in rows:
-            offsets[TopicPartition(row.topic, row.partition)] = row
+            partition = TopicPartition(row.topic, row.partition)
+            if partition not in offsets:
+                self._count(group_id, row.topic, 1)
+            offsets[partition] = row
 
-    def _drop(self, group_id: str, partitions: Sequence[TopicPartition]) -> None:
-        offsets = self._by_group.get(group_id)
+    def _drop(self, group_id: str, partitions: Iterable[TopicPartition]) -> None:
+        offsets = self._own(group_id)
         if offsets is None:
             return
         for partition in partitions:
-            offsets.pop(partition, None)
+            if offsets.pop(partition, None) is not None:
+                self._count(group_id, partition.topic, -1)
         if not offsets:
             del self._by_group[group_id]
+
+    def _count(self, group_id: str, topic: str, change: int) -> None:
+        counts = self._counts.setdefault(topic, {})
+        counts[group_id] = counts.get(group_id, 0) + change
+        if not counts[group_id]:
+            del counts[group_id]
+        if not counts:
+            del self._counts[topic]

@@ -25,6 +25,7 @@ from fakebus.broker.groups.group import (
 )
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offsets import CommittedOffsets, slices
+from fakebus.broker.turns import in_turns
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import OffsetRow, OffsetStore
@@ -192,8 +193,10 @@ class GroupRegistry:
         for group in self:
             if group.group_id not in offsets and self.get(group.group_id) is group:
                 await self._delete_new(group)
-        for group_id, wanted in offsets.items():
+        async for group_id, wanted in in_turns(offsets.items()):
             present = self.offsets.of_group(group_id)
+            if present is wanted and group_id in self._groups:
+                continue
             surplus = [partition for partition in present if partition not in wanted]
             await self.offsets.delete_in_slices(group_id, surplus)
             changed = [row for partition, row in wanted.items() if present.get(partition) != row]

@@ -126,7 +126,7 @@ class ShareDeliveries:
                 raise BrokerError(
                     ErrorCode.UNKNOWN_SERVER_ERROR, f"there is no share group {group_id}"
                 )
-            row = self._groups.offsets(group_id).get(log.topic_partition)
+            row = self._groups.offset(group_id, log.topic_partition)
             if row is None:
                 start = await self._first_start(group_id, log)
                 # Somebody else may have been faster, or have set the offset.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -191,6 +192,27 @@ async def test_what_waits_for_its_last_leader_gets_another_when_that_is_permitte
     await nodes.stop(2)
     await broker.run_housekeeping()
     assert nodes.leader(log) == NOBODY
+    await broker.close()
+    await storage.close()
+
+
+async def test_others_get_their_turns_while_leaders_of_many_topics_are_elected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=3)
+    await broker.start()
+    assigned = ((0, (3,)),)
+    wanted = [NewTopic(name=f"t{number}", assignments=assigned) for number in range(50)]
+    await broker.topic_admin.create_topics(wanted)
+    await broker.nodes.stop(3)
+    monkeypatch.setattr("fakebus.broker.turns.SLICE_S", -1)
+    turns, electing = 0, asyncio.ensure_future(broker.nodes.elect_unclean())
+    while not electing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await electing
+    assert turns > 50
     await broker.close()
     await storage.close()
 

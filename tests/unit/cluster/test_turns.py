@@ -10,6 +10,8 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.broker import turns as turns_of_the_loop
 from fakebus.broker.activity import Origin
+from fakebus.broker.chores import FailureLog
+from fakebus.broker.compaction.cleaner import LogCleaner
 from fakebus.broker.turns import Turnstile
 from fakebus.catalogue.of_cluster import cluster_landscape
 from fakebus.cluster.embedded import EmbeddedCluster
@@ -36,19 +38,28 @@ class _Turnstile(Turnstile):
         await super().turn()
 
 
+async def _compact(bus: FakeBus) -> None:
+    topic = bus.broker.topics.get("orders")
+    assert topic is not None
+    await bus.broker.topics.set_configs(topic, {"cleanup.policy": "compact"})
+    await LogCleaner(bus.broker.topics, bus.broker.config, bus.clock).run(FailureLog("compaction"))
+
+
 @pytest.mark.parametrize(
     ("ask", "slices"),
     [
         (lambda _, view: view.groups(), _GROUPS),
         (lambda _, view: view.group("g0"), _PARTITIONS),
         (lambda _, view: view.topic("orders"), _PARTITIONS),
-        (lambda bus, _: exposition(bus, {}), _GROUPS + _PARTITIONS),
+        (lambda bus, _: exposition(bus, {}), 2 * _GROUPS + 2 * _PARTITIONS),
         (lambda bus, _: view_group(bus.broker, bus.lineage, "g0"), _PARTITIONS),
-        (lambda _, view: cluster_landscape(view), _GROUPS),
+        (lambda _, view: cluster_landscape(view), 5 * _GROUPS),
         (lambda bus, _: bus.flows.written(Place("orders", 0, 0), groups=True), _GROUPS),
         (lambda bus, _: bus.flows.of_records("none", [], as_of_ms=1), 2 * _PARTITIONS),
+        (lambda bus, _: bus.identities.roll_back(None, {}), _PARTITIONS),
+        (lambda bus, _: _compact(bus), _PARTITIONS),
     ],
-    ids="groups group topic metrics why catalogue flow past".split(),
+    ids="groups group topic metrics why catalogue flow past forgotten compaction".split(),
 )
 async def test_others_get_turns_while_many_are_told(
     bus: FakeBus, view: Cluster, ask: Ask, slices: int, monkeypatch: pytest.MonkeyPatch

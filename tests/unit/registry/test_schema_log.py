@@ -16,6 +16,7 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
+from fakebus.registry import schema_log
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import SchemaLog
@@ -291,6 +292,20 @@ async def test_a_log_that_was_cut_off_is_read_again(registry: Registry, broker: 
     await registry.register("u", request('{"b":1}'))
     assert registry.subjects() == ["s", "u"]
     assert registry.schema_by_id(3).subject == "u", "id 2 is not given to another schema"
+
+
+async def test_others_get_their_turns_while_a_log_that_was_cut_off_is_read_again(
+    registry: Registry, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        await registry.register(f"s{number}", request(f'{{"a":{number}}}'))
+    monkeypatch.setattr(schema_log, "_SLICE", 1)
+    await cut_off(broker.partition_log(LOG), 29, log_start_offset=0, log_end_offset=29)
+    turns = 0
+    while len(registry.subjects()) > 29:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 15
 
 
 async def test_what_is_cut_off_while_the_log_is_read_is_not_known(

@@ -357,3 +357,36 @@ async def test_put_back_groups_lose_their_members(bench: Bench) -> None:
     bench.store.fails = True
     with pytest.raises(StorageError):
         await bench.coordinator.restore_offsets({})
+
+
+async def test_groups_without_offsets_in_a_topic_are_not_looked_through_for_it(
+    bench: Bench,
+) -> None:
+    offsets = bench.coordinator._offsets
+    for group, topic in (("a", "t"), ("b", "u"), ("c", "t"), ("d", "t")):
+        await bench.commit(
+            PartitionOffset(topic, 0, 1), PartitionOffset(topic, 1, 1), group_id=group
+        )
+    await bench.commit(PartitionOffset("t", 0, 2), group_id="a")
+    await bench.coordinator.delete_offsets("c", [T0])
+    await bench.coordinator.delete_group("d")
+    assert sorted(offsets.groups_with("t")) == ["a", "c"]
+    await bench.coordinator.delete_offsets("c", [T1])
+    assert offsets.groups_with("t") == ["a"]
+    bench.store.fails = True
+    await bench.commit(PartitionOffset("t", 0, 1), group_id="b")
+    assert offsets.groups_with("t") == ["a"]
+
+
+async def test_offsets_that_somebody_has_are_copied_only_when_they_change(bench: Bench) -> None:
+    await bench.commit(PartitionOffset("t", 0, 1), PartitionOffset("t", 1, 1))
+    had = bench.coordinator.all_offsets()["g"]
+    assert bench.coordinator.offsets("g") is had
+    await bench.commit(PartitionOffset("t", 0, 2))
+    await bench.coordinator.delete_offsets("g", [T1])
+    assert {place: row.offset for place, row in had.items()} == {T0: 1, T1: 1}
+    assert (bench.committed(0), bench.committed(1)) == (2, None)
+    now = bench.coordinator.offsets("g")
+    await bench.coordinator.delete_group("g")
+    assert list(now) == [T0]
+    assert bench.coordinator.offsets("g") == {}
