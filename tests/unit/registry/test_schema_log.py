@@ -299,13 +299,19 @@ async def test_others_get_their_turns_while_a_log_that_was_cut_off_is_read_again
 ) -> None:
     for number in range(30):
         await registry.register(f"s{number}", request(f'{{"a":{number}}}'))
+    log, worked_off = registry._log, list[int]()
+    work_off = log._work_off
+
+    def noted(count: int) -> None:
+        worked_off.append(min(count, len(log._backlog)))
+        work_off(count)
+
     monkeypatch.setattr(schema_log, "_SLICE", 1)
+    monkeypatch.setattr(log, "_work_off", noted)
     await cut_off(broker.partition_log(LOG), 29, log_start_offset=0, log_end_offset=29)
-    turns = 0
-    while len(registry.subjects()) > 29:
-        await asyncio.sleep(0)
-        turns += 1
-    assert turns > 15
+    await log.caught_up()
+    assert len(registry.subjects()) == 29
+    assert (max(worked_off), sum(worked_off)) == (1, 29)
 
 
 async def test_what_is_cut_off_while_the_log_is_read_is_not_known(
