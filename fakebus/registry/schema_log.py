@@ -253,7 +253,10 @@ class SchemaLog:
         if end is None:
             end = readable_end(cursor.log)
         # What follows another log by now moves this cursor no more.
-        while cursor is self._cursor and cursor.position < end and cursor.has_more():
+        while cursor is self._cursor and (
+            # What was read again is shown when all of it is known.
+            self._rebuilt is not None or (cursor.position < end and cursor.has_more())
+        ):
             self._catch_up()
             if self._reading is not None and not await asyncio.shield(self._reading):
                 raise store_failed(f"the topic {TOPIC} cannot be read")
