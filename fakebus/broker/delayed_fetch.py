@@ -17,6 +17,7 @@ from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.limited_log import LimitedLog
+from fakebus.memory_budget import MemoryBudget
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.types import Buffer
 
@@ -30,6 +31,11 @@ SLICE_STORED_BATCHES = 6000
 
 MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""
+
+MAX_HELD_BYTES = 128 * 1024 * 1024
+"""What all fetches may have found and all clients not have taken; beyond it answers are small."""
+SHARE_BYTES = 256 * 1024
+"""What an answer may hold whatever the others do, unless a single batch is larger."""
 
 FETCH_UNITS = 20
 """What a fetch costs besides its partitions, in the units of a :class:`TurnBudget`."""
@@ -63,6 +69,7 @@ class DelayedFetch:
         "_counted_bytes",
         "_done",
         "_failed",
+        "_held_bytes",
         "_isolation",
         "_max_batches",
         "_max_bytes",
@@ -104,6 +111,7 @@ class DelayedFetch:
         self._on_answer = on_answer
         self._size_bytes = 0
         self._counted_bytes = 0
+        self._held_bytes = 0
         self._missing_bytes = 0
         self._changed: set[int] = set()
         self._watching = False
@@ -162,25 +170,37 @@ class DelayedFetch:
         if batches is None:
             return False
         last_offset = batches[-1].last_offset if batches else -1
-        self._take(target, [batch.data for batch in batches], last_offset)
+        self._take(target, [batch.data for batch in batches], last_offset, limit)
         return True
 
     def _limit(self, target: FetchTarget) -> int:
-        return min(target.max_bytes, self._max_bytes - self._size_bytes)
+        held, most = self._room.held, self._max_bytes
+        if held.used > held.limit:
+            most = min(most, SHARE_BYTES)
+        return min(target.max_bytes, most - self._size_bytes)
 
-    def _take(self, target: FetchTarget, batches: list[Buffer], last_offset: int) -> None:
-        limit, whole_first = self._limit(target), not self._size_bytes
-        target.take(batches, last_offset, limit, whole_first=whole_first)
+    def _take(
+        self, target: FetchTarget, batches: list[Buffer], last_offset: int, limit: int
+    ) -> None:
+        target.take(batches, last_offset, limit, whole_first=not self._size_bytes)
         self._size_bytes += target.size_bytes
         self._counted_bytes += target.counted_bytes
+        self._hold(self._size_bytes)
+
+    def _hold(self, size_bytes: int) -> None:
+        self._room.held.used += size_bytes - self._held_bytes
+        self._held_bytes = size_bytes
 
     async def _read_stored(self, target: FetchTarget, indexes: Iterator[int]) -> None:
         assert target.log is not None  # noqa: S101 - there is nothing to read otherwise
+        limit = self._limit(target)
+        # Dozens may read at once: what they are going to find counts from now on.
+        self._hold(self._size_bytes + max(limit, 0))
         try:
             found = await target.log.read_data(
                 target.fetch_offset,
                 target.upto_offset,
-                self._limit(target),
+                limit,
                 max(SLICE_STORED_BATCHES, self._max_batches),
             )
         except StorageError as error:
@@ -197,8 +217,9 @@ class DelayedFetch:
             if found is None:
                 self._fail(target, ErrorCode.CORRUPT_MESSAGE)
             else:
-                self._take(target, *found)
+                self._take(target, *found, limit)
         self._task = None
+        self._hold(self._size_bytes)
         self._read(indexes)
 
     def _fail(self, target: FetchTarget, error: ErrorCode) -> None:
@@ -265,6 +286,7 @@ class DelayedFetch:
 
     def _stop(self) -> None:
         self._done = True
+        self._hold(0)
         # It knows the fetch in its turn; what was found must not wait for a collector.
         self._on_answer = _to_nobody
         if self._timer is not None:
@@ -287,6 +309,8 @@ class WaitingRoom:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.held = MemoryBudget(MAX_HELD_BYTES)
+        """What fetches have found, and what clients have not taken of their answers."""
         self.turns = TurnBudget()
         self.failures = LimitedLog(logging.getLogger("fakebus.broker"))
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,11 +1,12 @@
 """Backpressure: which connections have to wait before more is read from them.
 
-Two things are bounded for all connections together. What producers have sent and is not
-stored yet: while there is too much of it, no connection starts another Produce. And the bytes
+Three things are bounded for all connections together. What producers have sent and is not
+stored yet: while there is too much of it, no connection starts another Produce. The bytes
 of requests that have come and are not answered: a large frame is taken in only when there is
 room, and nothing more is read from a connection that holds more than its share while there is
 none. A connection whose requests hold on to memory without being answered is closed when
-others wait for it too long.
+others wait for it too long. And the bytes of answers that clients do not read: while there is
+too much of them what is fetched is small, and those who read nothing for too long are closed.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class PacedConnection(Protocol):
     answered: int
     """Requests that it has had answers to."""
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of answers that the client has not taken."""
+
     def resume(self) -> None:
         """Look again whether to go on."""
 
@@ -63,6 +68,11 @@ class Backpressure:
         self._answered: dict[PacedConnection, int] = {}
         self._resuming = False
         self._patience: Timer | None = None
+        self._unread: dict[PacedConnection, int] = {}
+        """Bytes of answers that those have not taken which do not read, as far as counted."""
+        self._unread_before: dict[PacedConnection, tuple[int, int]] = {}
+        """The same when it was looked at last, and how many requests had been answered."""
+        self._patience_of_readers: Timer | None = None
 
     def forget(self, connection: PacedConnection) -> None:
         """Take back what a closed connection held."""
@@ -70,7 +80,9 @@ class Backpressure:
         self.stalled.discard(connection)
         self.waiting.pop(connection, None)
         self._answered.pop(connection, None)
+        self._unread_before.pop(connection, None)
         self.hold(connection, -connection.held_bytes)
+        self.count_unread(connection, 0)
 
     # -- storage --
 
@@ -130,7 +142,44 @@ class Backpressure:
             )
         self._be_patient()
 
+    # -- answers --
+
+    def count_unread(self, connection: PacedConnection, size: int) -> None:
+        """Count the bytes of answers that a connection's client has not taken."""
+        held = self.broker.waiting_room.held
+        held.used += size - self._unread.pop(connection, 0)
+        if size:
+            self._unread[connection] = size
+            if held.exceeded and self._patience_of_readers is None:
+                self._wait_for_readers()
+
+    def _wait_for_readers(self) -> None:
+        self._unread_before = {each: (each.unread_bytes, each.answered) for each in self._unread}
+        self._patience_of_readers = self.broker.clock.call_later(PATIENCE_S, self._close_unread)
+
+    def _close_unread(self) -> None:
+        self._patience_of_readers = None
+        held = self.broker.waiting_room.held
+        if not held.exceeded:
+            return
+        idle = [
+            each
+            for each, (size, answered) in self._unread_before.items()
+            if each in self._unread and each.unread_bytes >= size and each.answered == answered
+        ]
+        for each in sorted(idle, key=self._unread.__getitem__, reverse=True):
+            if not held.exceeded:
+                break
+            each.give_up(
+                f"it has read nothing of {self._unread[each]} bytes of answers for "
+                f"{PATIENCE_S:.0f} s, while all clients together hold more than {held.limit}"
+            )
+            self.count_unread(each, 0)
+        if held.exceeded:
+            self._wait_for_readers()
+
     def close(self) -> None:
         """Stop waiting."""
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._patience, self._patience_of_readers):
+            if timer is not None:
+                timer.cancel()

@@ -179,7 +179,13 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The client takes its answers again."""
         self._writing_paused = False
+        self._backpressure.count_unread(self, 0)
         self._run()
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of answers that the client has not taken."""
+        return self._transport.get_write_buffer_size()
 
     def resume(self) -> None:
         """Go on after having had to wait for storage or memory."""
@@ -203,7 +209,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         """Close the connection; unanswered requests get no answer."""
         if not self._closing:
             self._closing = True
-            self._transport.close()
+            if self._writing_paused:
+                # It would be kept until the client has read all, and that may be never.
+                self._transport.abort()
+            else:
+                self._transport.close()
 
     def abandon_waits(self) -> None:
         """Give up what only this client waits for."""
@@ -358,6 +368,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             # Python 3.12 and 3.13 watch a socket they have lost when told to write several buffers
             # (gh-136234); what gets the descriptor next then fails in its stead.
             self._transport.writelines(buffers)
+        if self._writing_paused:
+            self._backpressure.count_unread(self, self.unread_bytes)
         if self._client.close_after_answer and not self._outbox:
             self._inbox.clear()
             self.close()

@@ -16,6 +16,7 @@ from fakebus.kafka.backpressure import (
     SHARE_BYTES,
     Backpressure,
 )
+from fakebus.memory_budget import MemoryBudget
 from tests.manual_clock import ManualClock
 
 LIMIT = 10 * SHARE_BYTES
@@ -25,6 +26,7 @@ class Connection:
     def __init__(self, name: str, log: list[str]) -> None:
         self.held_bytes = 0
         self.answered = 0
+        self.unread_bytes = 0
         self._name = name
         self._log = log
 
@@ -42,6 +44,7 @@ class Bench:
             config=BrokerConfig({"queued.max.request.bytes": str(LIMIT), **config}),
             clock=self.clock,
             when_there_is_room=lambda resume: self.when_stored.append(resume),
+            waiting_room=SimpleNamespace(held=MemoryBudget(LIMIT)),
         )
         self.when_stored: list[Callable[[], None]] = []
         self.backpressure = Backpressure(self.broker)
@@ -52,6 +55,10 @@ class Bench:
         self.backpressure.connections.add(connection)
         self.backpressure.hold(connection, holds)
         return connection
+
+    def leave_unread(self, connection: Connection, size: int) -> None:
+        connection.unread_bytes = size
+        self.backpressure.count_unread(connection, size)
 
 
 @pytest.fixture
@@ -151,3 +158,39 @@ async def test_who_has_gone_does_not_go_on_when_storage_has_caught_up(bench: Ben
     [resume] = bench.when_stored
     resume()
     assert bench.log == []
+
+
+async def test_who_reads_nothing_is_closed_when_all_together_leave_too_much(bench: Bench) -> None:
+    small, large, reader = (bench.connect(name) for name in ("small", "large", "reader"))
+    bench.leave_unread(small, LIMIT // 2)
+    bench.leave_unread(large, LIMIT // 2 + 1)
+    bench.leave_unread(reader, LIMIT)
+    held = bench.broker.waiting_room.held
+    assert held.exceeded
+    # It has read some of them, or all and got more.
+    reader.unread_bytes -= 1
+    bench.clock.advance(PATIENCE_S)
+    assert bench.log == ["large is closed", "small is closed"]
+    reader.answered += 1
+    bench.clock.advance(PATIENCE_S)
+    assert bench.log == ["large is closed", "small is closed"]
+    bench.backpressure.forget(reader)
+    assert held.used == 0
+
+
+async def test_who_reads_nothing_stays_while_there_is_memory(bench: Bench) -> None:
+    idle = bench.connect("idle")
+    bench.leave_unread(idle, LIMIT)
+    bench.clock.advance(10 * PATIENCE_S)
+    bench.leave_unread(idle, LIMIT + 1)
+    bench.leave_unread(idle, LIMIT)
+    bench.clock.advance(10 * PATIENCE_S)
+    assert bench.log == []
+
+
+async def test_no_more_are_closed_than_have_to(bench: Bench) -> None:
+    for number in range(5):
+        bench.leave_unread(bench.connect(str(number)), LIMIT // 4 + number + 1)
+    bench.clock.advance(PATIENCE_S)
+    # The last one came when there was too much already, and has its time.
+    assert bench.log == ["3 is closed", "2 is closed"]
