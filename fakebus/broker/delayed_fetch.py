@@ -185,7 +185,9 @@ class DelayedFetch:
         target.take(batches, last_offset, limit, whole_first=not self._size_bytes)
         self._size_bytes += target.size_bytes
         self._counted_bytes += target.counted_bytes
-        self._hold(self._size_bytes)
+        # What _hold does, without a call: every fetch comes by.
+        self._room.held.used += self._size_bytes - self._held_bytes
+        self._held_bytes = self._size_bytes
 
     def _hold(self, size_bytes: int) -> None:
         self._room.held.used += size_bytes - self._held_bytes
@@ -286,7 +288,8 @@ class DelayedFetch:
 
     def _stop(self) -> None:
         self._done = True
-        self._hold(0)
+        self._room.held.used -= self._held_bytes
+        self._held_bytes = 0
         # It knows the fetch in its turn; what was found must not wait for a collector.
         self._on_answer = _to_nobody
         if self._timer is not None:

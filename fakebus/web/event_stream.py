@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -11,9 +10,9 @@ from types import MappingProxyType
 from aiohttp import web
 
 from fakebus.broker.turns import Slices
+from fakebus.web.errors import ClientGoneError
+from fakebus.web.sending import send
 
-WRITE_TIMEOUT_S = 30.0
-"""For how long a client may read nothing of what waits for it."""
 _CACHED_NOWHERE = MappingProxyType({"Cache-Control": "no-store"})
 
 Message = tuple[str, object] | tuple[str, object, int | str]
@@ -38,25 +37,28 @@ async def event_stream(
     slices = Slices()
     async with aclosing(messages):
         try:
-            await response.prepare(request)
+            await send(request, response)
             if request.method == "HEAD":
                 # What followed its head would be taken for the next answer.
                 return response
             async for message in messages:
                 # Dozens may read from the beginning, each with thousands of messages at hand.
                 await slices.keep()
-                text = ":\n\n"
-                if message is not None:
-                    name, data, *ids = message
-                    # In JSON no line breaks are left, and ASCII holds what no encoding can.
-                    text = f"event: {name}\ndata: {json.dumps(data)}\n" if name else ""
-                    text += "".join(f"id: {each}\n" for each in ids) + "\n"
-                async with asyncio.timeout(WRITE_TIMEOUT_S):
-                    await response.write(text.encode())
-        except ConnectionError:
-            pass  # it went while it was written to
-        except TimeoutError:
-            # It is there and does not read: nothing more is kept for it.
+                text = _text(message)
+                # A large one is there once while it is sent.
+                del message
+                await send(request, response, text)
+        except ClientGoneError:
+            # It may be there and not read: nothing more is kept for it.
             if request.transport is not None:
                 request.transport.abort()
     return response
+
+
+def _text(message: Message | None) -> bytes:
+    if message is None:
+        return b":\n\n"
+    name, data, *ids = message
+    # In JSON no line breaks are left, and ASCII holds what no encoding can.
+    text = f"event: {name}\ndata: {json.dumps(data)}\n" if name else ""
+    return (text + "".join(f"id: {each}\n" for each in ids) + "\n").encode()

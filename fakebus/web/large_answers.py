@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from json import JSONEncoder
 from typing import Any
@@ -12,12 +11,10 @@ from aiohttp import web
 from fakebus.broker.turns import in_turns
 from fakebus.web.compact_json import ENCODER
 from fakebus.web.errors import ClientGoneError
-from fakebus.web.event_stream import WRITE_TIMEOUT_S
+from fakebus.web.sending import PIECE_BYTES, send
 
 _LEVELS = 2
 """How deep an answer is taken apart; what is deeper is encoded at once."""
-_BYTES_AT_ONCE = 64 * 1024
-"""Of an answer that is sent whole, and of a part of a larger one."""
 
 
 async def json_answer(
@@ -62,7 +59,7 @@ async def answer_in_parts(
     try:
         async for piece in pieces:
             part += piece
-            if len(part) >= _BYTES_AT_ONCE:
+            if len(part) >= PIECE_BYTES:
                 await send(request, response, bytes(part))
                 part.clear()
                 if request.method == "HEAD":
@@ -87,23 +84,6 @@ async def answered(
     if isinstance(found, web.StreamResponse):
         return found
     return await json_answer(request, found, content_type=content_type)
-
-
-async def send(request: web.Request, response: web.StreamResponse, part: bytes = b"") -> None:
-    """Send a part of an answer, and its head before the first one; the head alone if HEAD asks.
-
-    Raises:
-        ClientGoneError: the client has gone, or does not read.
-    """
-    try:
-        # For a client that is there and does not read nothing more is made.
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            if not response.prepared:
-                await response.prepare(request)
-            if part and request.method != "HEAD":
-                await response.write(part)
-    except (ConnectionError, TimeoutError):
-        raise ClientGoneError from None
 
 
 def _end(request: web.Request) -> None:

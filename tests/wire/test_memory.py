@@ -20,6 +20,7 @@ from tests.wire.test_produce_and_fetch import (
     NOW,
     batch,
     ensure,
+    fetch,
     fetch_request,
     produce,
     produce_request,
@@ -118,3 +119,35 @@ def test_frames_that_are_claimed_and_never_sent_do_not_add_up(
     wait_for(lambda: len(pressure(running).waiting) == 29)
     assert pressure(running).held_bytes == 100_000_000
     assert connect().call(ApiKey.METADATA, 1, MetadataRequest(topics=[])).brokers
+
+
+def test_who_leaves_large_answers_unread_is_closed_and_others_get_small_ones_until_then(
+    running: BusThread, connect: Connect
+) -> None:
+    reader, held = connect(1), running.bus.broker.waiting_room.held
+    large = batch(b"x" * 900_000)
+    ensure(reader, "a")
+    for _ in range(4):
+        assert produce(reader, "a", large).error_code == 0
+    everything = {"partition_max_bytes": 50 * MIB, "max_bytes": 50 * MIB, "min_bytes": 3 * MIB}
+    assert len(fetch(reader, "a", 0, **everything).records) == 4 * len(large)
+    assert held.used == 0
+    held.limit = MIB
+    deaf = [connect() for _ in range(3)]
+    for client in deaf:
+        # The buffers of the system take some megabytes.
+        for _ in range(10):
+            client.send(ApiKey.FETCH, 11, fetch_request("a", 0, **everything))
+    wait_for(lambda: len(pressure(running)._unread) == 3)
+    assert held.exceeded
+    assert len(fetch(reader, "a", 0, **everything).records) == len(large)
+    clock = running.bus.clock
+    assert isinstance(clock, ManualClock)
+
+    def is_over() -> bool:
+        # Who has come last has its time from then on.
+        running.loop.call_soon_threadsafe(clock.advance, backpressure.PATIENCE_S + 0.1)
+        return not held.exceeded
+
+    wait_for(is_over)
+    assert len(fetch(reader, "a", 0, **everything).records) == 4 * len(large)

@@ -17,7 +17,7 @@ from fakebus.broker.activity import Origin
 from fakebus.config import Settings
 from fakebus.lineage import live
 from fakebus.types import TopicPartition
-from fakebus.web import event_stream
+from fakebus.web import sending
 from fakebus.web.admin import events
 from tests.unit.broker.batches import batch
 
@@ -156,7 +156,7 @@ async def test_watchers_are_bounded_and_questions_are_checked(
 async def test_nothing_is_kept_for_a_watcher_that_does_not_read(
     bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sending, "WRITE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(activity, "_MOST_LETTERS", 1 << 20)
     host, _, port = bus.http_url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port))) as client:

@@ -15,13 +15,13 @@ from fakebus.records.record import NewRecord
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import MOST_LETTERS, JsonStream
-from fakebus.web.large_answers import send
 from fakebus.web.rest.call import RestCall
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.incoming import incoming
 from fakebus.web.rest.media_types import content_type
 from fakebus.web.rest.producing import Stored
 from fakebus.web.rest.streams.forms import MSGPACK, sent_form, unpacked
+from fakebus.web.sending import send
 
 Placed = tuple[int | None, NewRecord]
 _NIL = b"\xc0"

@@ -24,7 +24,7 @@ from fakebus.schemas.languages import LANGUAGES
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import JsonStream
-from fakebus.web.large_answers import json_answer, send
+from fakebus.web.large_answers import json_answer
 from fakebus.web.rest.call import field, objects
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.incoming import incoming
@@ -32,6 +32,7 @@ from fakebus.web.rest.payloads import from_base64, plain_bytes, schema_bytes
 from fakebus.web.rest.producing import Stored
 from fakebus.web.rest.v3.call import Resource, V3Call
 from fakebus.web.rest.v3.schemas import schema_of
+from fakebus.web.sending import send
 
 MOST_STREAMS = 100
 """Streams of records that may be open at once."""
