@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import select
 import signal
 import stat
@@ -26,6 +27,8 @@ JSON = "json"
 Cell = str | int | None
 _WIDTH = 92
 _MOST_INDENTED = 9
+_COMMAND = re.compile(r"(?s)(.*?)((?:(?<=:) |  )(?:fakebus|kafka-[a-z-]+\.sh) .+)?")
+"""The words before a command that ends a text, and the command with the blanks before it."""
 _LEAST_NAME = 12
 """Letters of a name that are shown before other columns are left out."""
 _FRAME = 3
@@ -97,16 +100,28 @@ def print_text(text: str, *, error: bool = False) -> None:
 
 
 def wrapped(text: str, start: str) -> str:
-    """Return a text in lines of a report, which begin below each other behind the first's start."""
-    return textwrap.fill(
-        printable(text),
+    """Return a text in lines of a report, which begin below each other behind the first's start.
+
+    A command that it ends with stands in one line, however long, as it may be copied.
+    """
+    text = printable(text)
+    found = _COMMAND.fullmatch(text)
+    words, command = (text, "") if found is None else found.groups("")
+    indent = " " * min(len(start), _MOST_INDENTED)
+    lines = textwrap.wrap(
+        words,
         _WIDTH,
         initial_indent=start,
-        subsequent_indent=" " * min(len(start), _MOST_INDENTED),
-        # Addresses and commands must survive copying.
+        subsequent_indent=indent,
+        # Addresses must survive copying.
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ) or [start.rstrip()]
+    if command and len(lines[-1]) + len(command) <= _WIDTH:
+        lines[-1] += command
+    elif command:
+        lines.append(indent + command.lstrip())
+    return "\n".join(lines)
 
 
 @contextmanager

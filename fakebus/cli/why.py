@@ -75,7 +75,7 @@ def _print(found: dict[str, Any]) -> None:
     for cause in found["causes"]:
         print_lines("")
         print_text(wrapped(cause["text"], f"{cause['code']}: "))
-        for remedy in cause["remedy"].split("; "):
+        for remedy in cause["remedies"]:
             print_text(wrapped(remedy, "  -> "))
     print_lines("", counted(len(found["causes"]), "cause") if found["causes"] else "all well")
     if "not_told" in found:

@@ -46,7 +46,7 @@ CODES = set(
     "commit_refused offset_out_of_range waits_at_latest open_transaction unknown_topic "
     "unreachable_address fault_or_throttle slow".split()
 )
-CAUSE = {"code": CODES, "text": str, "remedy": str, "evidence": {}}
+CAUSE = {"code": CODES, "text": str, "remedy": str, "remedies": [str], "evidence": {}}
 WHY = {"group": str, "state": str, "lag": (int, None), "well": bool, "causes": [CAUSE]}
 BREAK = {
     "who": str,

@@ -50,7 +50,7 @@ def check_group(
     for cause in told["causes"]:
         # A group that is only slow gets on.
         say = note if cause["code"] == "slow" else problem
-        yield say(cause["text"], *cause["remedy"].split("; "))
+        yield say(cause["text"], *cause["remedies"])
     if group is not None:
         wanted = [topic for topic in topics if topic in connection.metadata.topics]
         yield from _subscriptions(group, wanted)
@@ -132,7 +132,7 @@ def _progress(
             yield problem(
                 f"group {group.name} has committed nothing for {topic}, where "
                 f"{counted(records, 'record')} {'is' if records == 1 else 'are'}",
-                *EARLIEST.split("; "),
+                *EARLIEST,
                 f"or {reset_command(group.name, topic)}",
                 "if the consumer does get records: does it commit? See enable.auto.commit",
             )

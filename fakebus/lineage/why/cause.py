@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -22,12 +22,13 @@ _MOST_LETTERS = 120
 
 EVICT = (
     "a consumer that was killed counts as a member until its session.timeout.ms is over: wait, or "
-    "let consumers call close(). On a fakebus members can go with their connection: fakebus up "
-    "--set fakebus.evict.on.disconnect=true"
+    "let consumers call close()",
+    "on a fakebus members can go with their connection: "
+    "fakebus up --set fakebus.evict.on.disconnect=true",
 )
 EARLIEST = (
-    "set auto.offset.reset=earliest in the consumer; or let a fakebus begin every new group there: "
-    "fakebus up --set fakebus.new.groups=earliest"
+    "set auto.offset.reset=earliest in the consumer",
+    "or let a fakebus begin every new group there: fakebus up --set fakebus.new.groups=earliest",
 )
 COMMIT = (
     "set enable.auto.commit=true in the consumer, or let it call commit() when it has processed a "
@@ -42,10 +43,20 @@ class Cause(NamedTuple):
     """One of a closed list."""
     text: str
     """What is the matter, for people."""
-    remedy: str
-    """What to do about it: a command or a setting of the client; several stand apart by ``; ``."""
+    remedies: Sequence[str]
+    """What to do about it, one or the other; a command that may be copied ends its remedy."""
     evidence: Mapping[str, Any]
     """What it is told from."""
+
+    def told(self) -> dict[str, Any]:
+        """Return it as ``fakebus why --json`` prints it, its remedies also in one sentence."""
+        return {
+            "code": self.code,
+            "text": self.text,
+            "remedy": "; ".join(self.remedies),
+            "remedies": [*self.remedies],
+            "evidence": self.evidence,
+        }
 
 
 def waiting(records: int) -> str:
@@ -60,16 +71,12 @@ def place_name(place: TopicPartition) -> str:
 
 def reset_command(group: str, topic: str, to: str = "earliest") -> str:
     """Return what moves a group's offsets."""
-    return f"stop the consumer and run  fakebus groups {in_shell(group)} --reset {topic}={to}"
+    return f"stop the consumer and run: fakebus groups {in_shell(group)} --reset {topic}={to}"
 
 
 def in_shell(name: str) -> str:
-    """Return a name that clients have chosen as a word of a command that may be copied.
-
-    It does not look like the end of a remedy: between quotation marks, as it is there, a shell lets
-    others begin anywhere.
-    """
-    return quote(short(name)).replace("; ", ";'' ")
+    """Return a name that clients have chosen as a word of a command that may be copied."""
+    return quote(short(name))
 
 
 def look_command(topic: str, partition: int, offset: int) -> str:

@@ -38,9 +38,12 @@ def poison_record(view: GroupView) -> Iterator[Cause]:
             f"group {view.name} was sent {record} {counted(len(begun), 'time')} in the last "
             f"{ago(view.ago_ms(begun[0].at_ms))} and has never committed past it ({some(clients)}; "
             f"{how}): the consumer fails on this record, or on one shortly behind it",
-            f"look at the record: {look_command(topic, partition, offset)}; look for the error in "
-            "the consumer's log and catch it (a dead letter topic keeps such records); or pass "
-            f"over it: {skip}",
+            (
+                f"look at the record: {look_command(topic, partition, offset)}",
+                "look for the error in the consumer's log and catch it (a dead letter topic keeps "
+                "such records)",
+                f"or pass over it: {skip}",
+            ),
             part.facts()
             | {
                 "record": record,

@@ -64,7 +64,7 @@ SHARE_CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
 def explain(view: GroupView) -> dict[str, Any]:
     """Return what is the matter with a group, as ``fakebus why --json`` prints it."""
     all_causes = SHARE_CAUSES if view.shares else CAUSES
-    causes = [found._asdict() for cause in all_causes for found in cause(view)]
+    causes = [found.told() for cause in all_causes for found in cause(view)]
     return {
         "group": view.name,
         "state": view.state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fakebus.lineage.why.cause import (
     EVICT,
@@ -50,7 +50,10 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     text += behind if was_read else f" yet{behind}"
     # Who is connected only fakebus tells; what a share group is the client library does not.
     look = "fakebus clients" if view.sees_fetches else f"fakebus groups {in_shell(view.name)}"
-    remedy = f"start the consumer; if it runs, compare its group.id and bootstrap address: {look}"
+    remedies = [
+        "start the consumer",
+        f"if it runs, compare its group.id and bootstrap address: {look}",
+    ]
     evidence: dict[str, object] = {
         "since_ms": view.since_ms,
         "members": [],
@@ -70,11 +73,11 @@ def no_member(view: GroupView) -> Iterator[Cause]:
         was_killed = gone.verb == "expelled" and gone.program.is_gone and "poll" not in gone.detail
         if was_killed:
             text += "; its connection is closed: it may have been killed, or have crashed"
-            remedy += "; look for the error that its log ends with"
+            remedies.append("look for the error that its log ends with")
         elif gone.verb == "expelled" or is_still_there or "poll" in gone.detail:
-            remedy += (
-                "; if it hangs in its own code, let it call poll() more often, or give it more "
-                "time: max.poll.interval.ms"
+            remedies.append(
+                "if it hangs in its own code, let it call poll() more often, or give it more time: "
+                "max.poll.interval.ms"
             )
         evidence |= {
             "last_member": gone.member_id,
@@ -83,7 +86,7 @@ def no_member(view: GroupView) -> Iterator[Cause]:
             "reason": gone.detail,
             **gone.program.facts(),
         }
-    yield Cause("no_member", text, remedy, evidence)
+    yield Cause("no_member", text, remedies, evidence)
 
 
 def rebalancing(view: GroupView) -> Iterator[Cause]:
@@ -124,26 +127,23 @@ def rebalancing(view: GroupView) -> Iterator[Cause]:
         if gone:
             longest_ms = max(member.session_timeout_ms for member in gone)
             text += ": its connection was closed, without leaving"
-            remedy = f"{EVICT}; its session lasts {ago(longest_ms)}"
+            remedies: Sequence[str] = (*EVICT, f"its session lasts {ago(longest_ms)}")
         else:
             longest_ms = max((member.rebalance_timeout_ms for member in view.members), default=0)
             if longest_ms:
                 remedy += f", at most {ago(longest_ms)} (its max.poll.interval.ms)"
-            remedy += f": look for a consumer that hangs in its own code; {EVICT}"
-        yield Cause(
-            "rebalancing",
-            text,
-            remedy,
-            evidence,
-        )
+            remedies = (f"{remedy}: look for a consumer that hangs in its own code", *EVICT)
+        yield Cause("rebalancing", text, remedies, evidence)
     elif len(begun) >= _OFTEN and view.lag != 0:
         yield Cause(
             "rebalancing",
             f"group {view.name} has begun to rebalance {counted(len(begun), 'time')} in the last "
             f"minute, the last time because {short(begun[-1].detail)}",
-            "look for a consumer that is started again and again, or that is thrown out because it "
-            "does not call poll() within max.poll.interval.ms or send heartbeats within "
-            "session.timeout.ms",
+            (
+                "look for a consumer that is started again and again, or that is thrown out "
+                "because it does not call poll() within max.poll.interval.ms or send heartbeats "
+                "within session.timeout.ms",
+            ),
             evidence,
         )
 
@@ -168,9 +168,12 @@ def not_subscribed(view: GroupView) -> Iterator[Cause]:
         "not_subscribed",
         f"no member of group {view.name} subscribes to {topics}, where "
         f"{waiting(sum(forgotten.values()))}; they read {some(sorted(subscribed))}",
-        f"subscribe the consumer to {short(first)}; if two applications share the group.id, give "
-        "each its own; if the group is not to read it any more, forget its offsets: "
-        + reset_command(view.name, first, "latest"),
+        (
+            f"subscribe the consumer to {short(first)}",
+            "if two applications share the group.id, give each its own",
+            "if the group is not to read it any more, pass over what waits: "
+            + reset_command(view.name, first, "latest"),
+        ),
         {
             "topics": list(forgotten)[:MOST_LISTED],
             "subscribed": sorted(subscribed)[:MOST_LISTED],
@@ -200,10 +203,12 @@ def idle_members(view: GroupView) -> Iterator[Cause]:
         f"{len(idle)} of {counted(len(view.members), 'member')} of group {view.name} have no "
         f"partition ({some(member.client_id for member in idle)}); the others have "
         f"{counted(assigned, 'partition')}",
-        f"a partition goes to one member only: stop {counted(len(idle), 'member')}, or create the "
-        f"topic with {counted(len(view.members), 'partition')}: "
-        f"fakebus topics --create {short(topics[0])} --partitions {len(view.members)}; "
-        "consumers that should all see every record need a group.id each",
+        (
+            f"a partition goes to one member only: stop {counted(len(idle), 'member')}, or create "
+            f"the topic with {counted(len(view.members), 'partition')}: "
+            f"fakebus topics --create {short(topics[0])} --partitions {len(view.members)}",
+            "consumers that should all see every record need a group.id each",
+        ),
         {
             "idle": [member.facts() for member in idle[:MOST_LISTED]],
             "partitions": assigned,

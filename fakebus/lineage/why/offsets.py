@@ -34,7 +34,7 @@ def commit_refused(view: GroupView) -> Iterator[Cause]:
         f"commits of group {view.name} are refused with {error}: {counted(times, 'time')} in the "
         f"last {ago(view.ago_ms(since[0].at_ms))}, the last one of {short(who)}; what it has "
         "handled will be sent again",
-        _REFUSALS.get(error, f"look in the client's log for {error}"),
+        _REFUSALS.get(error, (f"look in the client's log for {error}",)),
         {
             "error": error,
             "times": times,
@@ -48,23 +48,30 @@ def commit_refused(view: GroupView) -> Iterator[Cause]:
 
 _EXPELLED = (
     "it handled records for longer than max.poll.interval.ms and is no member any more: raise "
-    "max.poll.interval.ms, or lower max.poll.records so that poll() is called more often"
+    "max.poll.interval.ms, or lower max.poll.records so that poll() is called more often",
 )
 _REFUSALS = {
     "ILLEGAL_GENERATION": _EXPELLED,
-    "UNKNOWN_MEMBER_ID": _EXPELLED
-    + "; a client that commits beside the group's members needs a group.id of its own",
+    "UNKNOWN_MEMBER_ID": (
+        *_EXPELLED,
+        "a client that commits beside the group's members needs a group.id of its own",
+    ),
     "FENCED_MEMBER_EPOCH": _EXPELLED,
-    "STALE_MEMBER_EPOCH": "the member has got another epoch since: let the consumer call poll(), "
-    "which takes it over, before it commits",
-    "REBALANCE_IN_PROGRESS": "let the consumer call poll(), so that it joins again, before it "
-    "commits",
-    "FENCED_INSTANCE_ID": "two consumers run with the same group.instance.id: give each its own",
-    "OFFSET_METADATA_TOO_LARGE": "commit less metadata, or raise offset.metadata.max.bytes",
-    "UNKNOWN_TOPIC_OR_PARTITION": "it commits for a topic or partition that is not there: was the "
-    "topic deleted, or made anew with fewer partitions?",
-    "TOPIC_AUTHORIZATION_FAILED": "let the consumer's principal read the topic",
-    "GROUP_AUTHORIZATION_FAILED": "let the consumer's principal read the group",
+    "STALE_MEMBER_EPOCH": (
+        "the member has got another epoch since: let the consumer call poll(), which takes it "
+        "over, before it commits",
+    ),
+    "REBALANCE_IN_PROGRESS": (
+        "let the consumer call poll(), so that it joins again, before it commits",
+    ),
+    "FENCED_INSTANCE_ID": ("two consumers run with the same group.instance.id: give each its own",),
+    "OFFSET_METADATA_TOO_LARGE": ("commit less metadata, or raise offset.metadata.max.bytes",),
+    "UNKNOWN_TOPIC_OR_PARTITION": (
+        "it commits for a topic or partition that is not there: was the topic deleted, or made "
+        "anew with fewer partitions?",
+    ),
+    "TOPIC_AUTHORIZATION_FAILED": ("let the consumer's principal read the topic",),
+    "GROUP_AUTHORIZATION_FAILED": ("let the consumer's principal read the group",),
 }
 
 
@@ -84,9 +91,12 @@ def offset_out_of_range(view: GroupView) -> Iterator[Cause]:
     yield Cause(
         "offset_out_of_range",
         f"group {view.name} has committed {part.committed} for {part.name}{more}, but {why}",
-        "the client goes on where its auto.offset.reset says; the usual default, latest, skips "
-        f"what is there; put it right: {reset_command(view.name, part.place.topic)}; to keep "
-        f"records longer: retention.ms of {part.place.topic}",
+        (
+            "the client goes on where its auto.offset.reset says: the usual default, latest, skips "
+            "what is there",
+            f"put it right: {reset_command(view.name, part.place.topic)}",
+            f"to keep records longer: retention.ms of {part.place.topic}",
+        ),
         {
             "start": part.start,
             "partitions": [
@@ -111,7 +121,7 @@ def waits_at_latest(view: GroupView) -> Iterator[Cause]:
             f"group {view.name} had committed nothing for {topic} and began at its end: "
             f"{counted(skipped, 'record')} before that {'is' if skipped == 1 else 'are'} not read, "
             "and nothing was written since",
-            f"{EARLIEST}; or {reset_command(view.name, topic)}",
+            (*EARLIEST, f"or {reset_command(view.name, topic)}"),
             {
                 "topic": topic,
                 "skipped": skipped,
@@ -162,8 +172,11 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
         f"{whose} that is not ended holds back {part.name} from offset {part.stable_end} "
         f"on{since}: {counted(waiting, 'record')} that the group does not see yet, because it "
         "reads committed records only",
-        "let its producer commit or abort it; one that has died is aborted after its "
-        f"transaction.timeout.ms; more of it: {find}",
+        (
+            "let its producer commit or abort it",
+            "one that has died is aborted after its transaction.timeout.ms",
+            f"more of it: {find}",
+        ),
         {
             "partitions": [
                 each.facts()

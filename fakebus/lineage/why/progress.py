@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from fakebus.lineage.why.cause import (
@@ -38,19 +38,20 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
     gone_ms = None
     if stream is None and part.last_stream is not None:
         asked_ms, gone_ms = part.last_stream.asked_ms, part.last_stream.closed_ms
-    since, remedy = silence(view, member, asked_ms, gone_ms)
+    since, remedies = silence(view, member, asked_ms, gone_ms)
     busy, record = "", None
     if stream is not None and stream.sent_to > part.next_given:
         record = f"{part.name}@{part.next_given}"
         busy = f"; it was sent records up to offset {stream.sent_to - 1} and has committed none "
         busy += f"from {part.next_given} on: it is busy with {record}, or hangs in it"
-        remedy += f"; look at the record: {look_command(*part.place, part.next_given)}"
+        look = f"look at the record: {look_command(*part.place, part.next_given)}"
+        remedies = (*remedies, look)
     more = f" and {counted(len(silent) - 1, 'more partition')}" if len(silent) > 1 else ""
     yield Cause(
         "not_fetching",
         f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
         f"{waiting(sum(each.waiting for each in silent))}, and {since}{busy}",
-        remedy,
+        remedies,
         member.facts()
         | {
             "last_fetch_ms": asked_ms,
@@ -64,7 +65,7 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
 
 def silence(
     view: GroupView, member: Member, asked_ms: int | None, gone_ms: int | None
-) -> tuple[str, str]:
+) -> tuple[str, Sequence[str]]:
     """Return since when a member does not fetch, and what to do, in words.
 
     Args:
@@ -81,21 +82,19 @@ def silence(
         when = "" if gone_ms is None else f" {ago(view.ago_ms(gone_ms))} ago"
         since = since if asked_ms is not None else "does not fetch from it"
         since += f": its connection was closed{when}, without leaving"
-        return since, f"{EVICT}; its session lasts {session}"
+        return since, (*EVICT, f"its session lasts {session}")
     if member.silent_ms is not None and member.silent_ms > 2 * SILENCE_MS:
         since += f", and nothing at all was heard of it for {ago(member.silent_ms)}"
-        remedy = (
-            "is the process stopped (a debugger, SIGSTOP, a container that is paused)? Or does its "
-            "handler hold it up, and its client, as kafkajs does, send heartbeats only between "
-            f"records: let the handler send them. It is thrown out when its session of {session} "
-            "is over"
+        return since, (
+            "is the process stopped (a debugger, SIGSTOP, a container that is paused)?",
+            "or does its handler hold it up, and its client, as kafkajs does, send heartbeats only "
+            "between records: let the handler send them",
+            f"it is thrown out when its session of {session} is over",
         )
-        return since, remedy
-    remedy = (
+    return f"{since}, and still sends heartbeats", (
         "look for what holds the consumer up in its own code: it does not call poll(), or has "
-        "paused the partition"
+        "paused the partition",
     )
-    return f"{since}, and still sends heartbeats", remedy
 
 
 def _is_silent(view: GroupView, part: Progress) -> bool:
@@ -143,8 +142,11 @@ def not_committing(view: GroupView) -> Iterator[Cause]:
         "not_committing",
         f"{short(member.client_id)} of group {view.name} was sent {part.name} up to offset "
         f"{sent_to - 1}{more} and has committed {begins}, for {ago(view.ago_ms(since_ms))}",
-        f"{COMMIT}; or it hangs in its own code with {record}: "
-        f"{look_command(*part.place, part.next_given)}",
+        (
+            COMMIT,
+            f"or it hangs in its own code with {record}: "
+            f"{look_command(*part.place, part.next_given)}",
+        ),
         member.facts()
         | {
             "next_record": record,
@@ -169,14 +171,18 @@ def _unmoved(view: GroupView) -> Iterator[Cause]:
     member, record = part.member, f"{part.name}@{part.next_given}"
     assert member is not None  # noqa: S101 - as above
     more = f" and {counted(len(still) - 1, 'more partition')}" if len(still) > 1 else ""
-    began = "; or it began at the end and waits for what is new: " + EARLIEST.split("; ")[0]
+    began = f"or it began at the end and waits for what is new: {EARLIEST[0]}"
     yield Cause(
         "not_committing",
         f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
         f"{waiting(sum(each.waiting for each in still))}, and has committed nothing "
         f"for the {watched} that it was watched; whether it fetches cannot be told here",
-        f"{COMMIT}; or it does not call poll(), or hangs in its own code with {record}: "
-        f"{look_command(*part.place, part.next_given)}{began if part.committed is None else ''}",
+        (
+            COMMIT,
+            f"or it does not call poll(), or hangs in its own code with {record}: "
+            f"{look_command(*part.place, part.next_given)}",
+            *([began] if part.committed is None else ()),
+        ),
         member.facts()
         | {
             "next_record": record,
@@ -225,8 +231,11 @@ def slow(view: GroupView) -> Iterator[Cause]:
         "slow",
         f"group {view.name} is only slow: {short(client)} handles {rate_out:.1f} a second "
         f"of {part.name}, {rate_in:.1f} are written, {waiting(part.lag or 0)}, {until}",
-        "wait; or make the handler faster, or start more consumers of the group, up to one for "
-        "each partition",
+        (
+            "wait",
+            "or make the handler faster, or start more consumers of the group, up to one for each "
+            "partition",
+        ),
         part.facts()
         | {
             "rate_out": round(rate_out, 2),

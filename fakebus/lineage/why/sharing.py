@@ -18,6 +18,11 @@ from fakebus.lineage.why.progress import SILENCE_MS, moves, silence
 from fakebus.lineage.why.view import GroupView, InFlight
 from fakebus.wording import counted
 
+_RESET = (
+    "stop the members and reset the group on its page in the console, or with "
+    "kafka-share-groups.sh --reset-offsets"
+)
+
 
 def given_back(view: GroupView) -> Iterator[Cause]:
     """A record was delivered several times, and no member has accepted it."""
@@ -35,8 +40,10 @@ def given_back(view: GroupView) -> Iterator[Cause]:
         "poison_record",
         f"group {view.name} was sent {worst.record} {counted(worst.deliveries, 'time')} and has "
         f"accepted it never: members give it back, or their locks time out; {then}",
-        f"look at the record: {look_command(*worst.place, worst.first)}; look for the error in the "
-        "consumer's log, and let it reject what it can never handle",
+        (
+            f"look at the record: {look_command(*worst.place, worst.first)}",
+            "look for the error in the consumer's log, and let it reject what it can never handle",
+        ),
         {
             "record": worst.record,
             "attempts": worst.deliveries,
@@ -58,9 +65,11 @@ def given_up(view: GroupView) -> Iterator[Cause]:
         f"nobody of group {view.name} gets {first.record}{more} any more: no member has accepted "
         f"it in {counted(first.deliveries, 'delivery', 'deliveries')}, nor any later one of the "
         "partition since",
-        f"look at the record: {look_command(*first.place, first.first)}; look for the error in the "
-        "consumer's log; to have it delivered again, stop the members and reset the group on its "
-        "page in the console, or with kafka-share-groups.sh --reset-offsets",
+        (
+            f"look at the record: {look_command(*first.place, first.first)}",
+            "look for the error in the consumer's log",
+            f"to have it delivered again, {_RESET}",
+        ),
         {
             "record": first.record,
             "attempts": first.deliveries,
@@ -87,9 +96,12 @@ def not_acknowledging(view: GroupView) -> Iterator[Cause]:
         f"{short(who)} of group {view.name} has {count} from {longest.record} on "
         f"for {ago(longest.held_ms)} and has not acknowledged them: nobody else gets them until "
         "its lock times out",
-        "acknowledge each record and call commitSync() or poll(); let a handler that needs longer "
-        "renew its locks, or set share.record.lock.duration.ms of the group; or it hangs in its "
-        f"own code: {look_command(*longest.place, longest.first)}",
+        (
+            "acknowledge each record and call commitSync() or poll()",
+            "let a handler that needs longer renew its locks, or set "
+            "share.record.lock.duration.ms of the group",
+            f"or it hangs in its own code: {look_command(*longest.place, longest.first)}",
+        ),
         ({} if member is None else member.facts())
         | {
             "next_record": longest.record,
@@ -120,7 +132,7 @@ def none_fetching(view: GroupView) -> Iterator[Cause]:
     # What one that is gone does not fetch another one could.
     member = min(view.members, key=lambda each: each.program.is_gone)
     asked_ms = view.asked_ms.get(member.member_id)
-    since, remedy = silence(view, member, asked_ms, None)
+    since, remedies = silence(view, member, asked_ms, None)
     others = len(view.members) - 1
     available = sum(each.shared.available for each in silent if each.shared)
     where = waiting(available) if available else "there are records"
@@ -130,7 +142,7 @@ def none_fetching(view: GroupView) -> Iterator[Cause]:
         "not_fetching",
         f"{short(member.client_id)} of group {view.name} reads {part.name}{more}, where {where}, "
         f"and {since}{who}",
-        remedy,
+        remedies,
         member.facts()
         | {
             "last_fetch_ms": asked_ms,
@@ -158,11 +170,12 @@ def begins_at_latest(view: GroupView) -> Iterator[Cause]:
             f"share group {view.name} had no offset for {topic} and began at its end: "
             f"{counted(skipped, 'record')} before that {'is' if skipped == 1 else 'are'} not read, "
             "and nothing was written since",
-            "share groups begin at the end unless their config says otherwise, before the first "
-            "member: kafka-configs.sh --alter --entity-type groups --entity-name "
-            f"{in_shell(view.name)} --add-config share.auto.offset.reset=earliest; to go back "
-            "now, stop the members and reset the group on its page in the console, or with "
-            "kafka-share-groups.sh --reset-offsets",
+            (
+                "share groups begin at the end unless their config says otherwise, before the "
+                "first member: kafka-configs.sh --alter --entity-type groups --entity-name "
+                f"{in_shell(view.name)} --add-config share.auto.offset.reset=earliest",
+                f"to go back now, {_RESET}",
+            ),
             {
                 "topic": topic,
                 "skipped": skipped,

@@ -23,8 +23,10 @@ def fault_or_throttle(view: GroupView) -> Iterator[Cause]:
         "fault_or_throttle",
         f"{counted(len(faults), 'fault')} on purpose for what the clients of group {view.name} ask "
         f"for: {what} (happened {counted(fired, 'time')} so far)",
-        f"switch it off: fakebus faults {_removal(faults)}; in a test end its with block, or call "
-        "its remove()",
+        (
+            f"switch it off: fakebus faults {_removal(faults)}",
+            "in a test end its with block, or call its remove()",
+        ),
         {
             "faults": [
                 {
@@ -58,8 +60,11 @@ def unreachable_address(view: GroupView) -> Iterator[Cause]:
         f"{ago(view.ago_ms(search.since_ms))} where {what}, was told "
         f"{search.address}, and has not come there: that address cannot be reached from where it "
         "runs",
-        "advertise an address that the client can reach: fakebus up --advertise HOST:PORT, or "
-        "--advertise auto; try it from there: fakebus doctor --bootstrap-server HOST:PORT",
+        (
+            "advertise an address that the client can reach, or auto: "
+            "fakebus up --advertise HOST:PORT",
+            "try it from there: fakebus doctor --bootstrap-server HOST:PORT",
+        ),
         {
             "address": search.address,
             "client_id": search.client_id,
@@ -119,8 +124,10 @@ def unknown_topic(view: GroupView) -> Iterator[Cause]:
             f"{who or 'a client'} reads topic {topic}, which "
             f"{is_made if topic in made else 'is not there'}"
             + (f"; did you mean {meant[0]}?" if meant else ""),
-            f"put the topic's exact name into the consumer{f': {meant[0]}' if meant else ''}; or "
-            f"make the topic: fakebus topics --create {in_shell(topic)}",
+            (
+                f"put the topic's exact name into the consumer{f': {meant[0]}' if meant else ''}",
+                f"or make the topic: fakebus topics --create {in_shell(topic)}",
+            ),
             {
                 "topic": topic,
                 "did_you_mean": meant[0] if meant else None,

@@ -40,7 +40,7 @@ async def explain_transaction(
         "state": str(state.status),
         "lag": None,
         "well": not causes,
-        "causes": [cause._asdict() for cause in causes],
+        "causes": [cause.told() for cause in causes],
     }
 
 
@@ -63,8 +63,11 @@ async def _open(broker: Broker, lineage: Lineage, state: TransactionState) -> Ca
     return Cause(
         "open_transaction",
         text,
-        "let its producer commit or abort it; if that has died, the transaction is aborted in "
-        f"{ago(left_ms)}, when its transaction.timeout.ms is over",
+        (
+            "let its producer commit or abort it",
+            f"if that has died, the transaction is aborted in {ago(left_ms)}, when its "
+            "transaction.timeout.ms is over",
+        ),
         {
             "transaction": which._asdict(),
             "partitions": [

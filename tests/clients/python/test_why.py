@@ -404,7 +404,7 @@ def test_a_fault_that_is_switched_on(ward: Ward) -> None:
     ) as fault:
         cause = ward.cause("healthy", "fault_or_throttle")
         assert "delay Fetch" in cause["text"]
-        assert f"fakebus faults remove {fault.number};" in cause["remedy"]
+        assert f"fakebus faults remove {fault.number}" in cause["remedies"][0]
     assert ward.stays_well("healthy")
 
 
@@ -511,7 +511,7 @@ def test_the_command_tells_by_its_exit_code(ward: Ward, capsys: pytest.CaptureFi
     assert run(["why", "paused", "--json", *url]) == 1
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"group", "state", "lag", "well", "causes"}
-    assert set(found["causes"][0]) == {"code", "text", "remedy", "evidence"}
+    assert set(found["causes"][0]) == {"code", "text", "remedy", "remedies", "evidence"}
     assert run(["why", "paused", *url]) == 1
     assert "not_fetching: paused-client of group paused has orders[0]" in capsys.readouterr().out
     assert run(["why", "pausde", *url]) == 2

@@ -51,7 +51,8 @@ def group(
 def told(*causes: str) -> dict[str, Any]:
     """Return what ``fakebus why`` says of the group."""
     found = [
-        {"code": each, "text": f"{each} it is", "remedy": "do this; or that"} for each in causes
+        {"code": each, "text": f"{each} it is", "remedies": ["do this", "or that"]}
+        for each in causes
     ]
     return {"well": not causes, "causes": found}
 

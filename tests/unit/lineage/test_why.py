@@ -184,14 +184,15 @@ def test_commands_can_be_copied_whatever_clients_call_themselves() -> None:
         missing_topics=[missing],
         sees_fetches=False,
     )
-    remedies = {cause["code"]: cause["remedy"] for cause in explain(view)["causes"]}
-    [reset] = [step for step in remedies["offset_out_of_range"].split("; ") if "--reset" in step]
-    words = shlex.split(reset.partition("run  ")[2])
+    remedies = {cause["code"]: cause["remedies"] for cause in explain(view)["causes"]}
+    [reset] = [step for step in remedies["offset_out_of_range"] if "--reset" in step]
+    words = shlex.split(reset.partition("run: ")[2])
     assert words == ["fakebus", "groups", name, "--reset", "orders=earliest"]
-    assert "--create 'a b'" in remedies["unknown_topic"]
+    assert remedies["unknown_topic"][-1].endswith(": fakebus topics --create 'a b'")
     alone = replace(view, members=[], partitions=[progress(member=None)], missing_topics=[])
     [cause] = explain(alone)["causes"]
-    look = cause["remedy"].split("; ")[-1].rpartition(": ")[2]
+    look = cause["remedies"][-1].partition("address: ")[2]
+    assert cause["remedy"] == "; ".join(cause["remedies"])
     assert shlex.split(look) == ["fakebus", "groups", name]
 
 
