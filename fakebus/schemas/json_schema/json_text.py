@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NoReturn
+from decimal import Decimal
+from typing import NoReturn, cast
 
 from fakebus.schemas.interface import SchemaError
 from fakebus.wording import json_mistake
@@ -16,8 +17,17 @@ MAX_DEPTH = 100
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
+class WrittenNumber(float):
+    """Number that was written otherwise than a float is, such as 1.50 or 1e10.
+
+    Confluent's registry keeps the digits of a schema's numbers, as Java's ``BigDecimal`` does.
+    """
+
+    written: str
+
+
 def read_json(text: str) -> object:
-    """Return the value of a JSON text.
+    """Return the value of a JSON text; how its numbers were written is kept.
 
     Raises:
         SchemaError: it is not JSON (RFC 8259: so no ``NaN``), is nested more deeply than
@@ -41,11 +51,16 @@ def read_json(text: str) -> object:
 
 def compact(value: object) -> str:
     """Return a value as JSON without spaces, keys in their order, as Jackson writes a tree."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _text(value, sort_keys=False)
+
+
+def sorted_text(value: object) -> str:
+    """Return a value as JSON without spaces and with sorted keys."""
+    return _text(value, sort_keys=True)
 
 
 def normalized(value: object) -> str:
-    """Return a value as JSON with sorted keys and one way of writing each number."""
+    """Return a value as JSON with sorted keys and one way of writing equal numbers."""
     return json.dumps(
         _plain_numbers(value),
         ensure_ascii=False,
@@ -53,6 +68,33 @@ def normalized(value: object) -> str:
         allow_nan=False,
         sort_keys=True,
     )
+
+
+def _text(value: object, *, sort_keys: bool) -> str:
+    if isinstance(value, WrittenNumber):
+        return value.written
+    if not _has_written_numbers(value):
+        return json.dumps(
+            value,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
+            sort_keys=sort_keys,
+        )
+    if isinstance(value, dict):
+        items = sorted(value.items()) if sort_keys else value.items()
+        parts = (f"{compact(key)}:{_text(item, sort_keys=sort_keys)}" for key, item in items)
+        return "{" + ",".join(parts) + "}"
+    parts = (_text(item, sort_keys=sort_keys) for item in cast("list[object]", value))
+    return "[" + ",".join(parts) + "]"
+
+
+def _has_written_numbers(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_written_numbers, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_written_numbers, value))
+    return isinstance(value, WrittenNumber)
 
 
 def _check_depth(text: str) -> None:
@@ -75,7 +117,13 @@ def _float(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise SchemaError(f"the number {text[:40]} is too large")
-    return number
+    # A BigDecimal has no negative zero; else it is written as Python's are.
+    written = str(Decimal(text)).removeprefix("-" if number == 0 else "")
+    if written == repr(number):
+        return number
+    kept = WrittenNumber(number)
+    kept.written = written
+    return kept
 
 
 def _plain_numbers(value: object) -> object:
@@ -83,6 +131,6 @@ def _plain_numbers(value: object) -> object:
         return {key: _plain_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain_numbers(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else float(value)
     return value

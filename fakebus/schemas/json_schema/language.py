@@ -12,7 +12,7 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
-from fakebus.schemas.json_schema.json_text import compact, normalized, read_json
+from fakebus.schemas.json_schema.json_text import compact, read_json, sorted_text
 from fakebus.schemas.unusable import UnusableSchema
 
 _LIBRARIES = ("jsonschema", "re2", "jsonschema_specifications", "referencing")
@@ -52,7 +52,7 @@ class JsonSchemaLanguage:
         except SchemaError as error:
             if checks.new:
                 raise
-            return UnusableSchema("JSON", compact(contents), normalized(contents), str(error))
+            return UnusableSchema("JSON", compact(contents), sorted_text(contents), str(error))
 
 
 def _reference(reference: ResolvedReference) -> object:

@@ -15,7 +15,7 @@ from fakebus.schemas.interface import (
 )
 from fakebus.schemas.json_schema.comparison import breaking_differences
 from fakebus.schemas.json_schema.differences import BREAKING
-from fakebus.schemas.json_schema.json_text import compact, normalized, read_json
+from fakebus.schemas.json_schema.json_text import compact, read_json, sorted_text
 from fakebus.schemas.json_schema.patterns import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
 from fakebus.schemas.json_schema.validation import TooManyStepsError, data_validator, errors_of
@@ -41,7 +41,7 @@ class JsonParsedSchema:
     @property
     def normalized(self) -> str:
         """The schema as compact JSON with sorted keys."""
-        return normalized(self.documents.written)
+        return sorted_text(self.documents.written)
 
     @property
     def identity(self) -> str:

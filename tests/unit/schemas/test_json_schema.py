@@ -67,10 +67,32 @@ def test_a_schema_of_draft_4_may_say_that_a_limit_is_exclusive() -> None:
         schema.encode(1)
 
 
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        # As objectMapper.readTree(...).toString() of Jackson 2.20 with exact BigDecimals.
+        ("1.0", "1.0"),
+        ("1.50", "1.50"),
+        ("1e10", "1E+10"),
+        ("1E-5", "0.00001"),
+        ("0.0000001", "1E-7"),
+        ("12345678901234567890.123456789", "12345678901234567890.123456789"),
+        ("-0.0", "0.0"),
+        ("0e3", "0E+3"),
+        ("100", "100"),
+    ],
+)
+def test_numbers_keep_their_digits_also_when_normalized(number: str, kept: str) -> None:
+    schema = JSON.parse(f'{{"minimum":{number},"default":[{number}],"enum":[{{"a":{number}}}]}}')
+    assert schema.canonical == f'{{"minimum":{kept},"default":[{kept}],"enum":[{{"a":{kept}}}]}}'
+    assert schema.normalized == f'{{"default":[{kept}],"enum":[{{"a":{kept}}}],"minimum":{kept}}}'
+    assert not schema.incompatibilities(JSON.parse(schema.canonical))
+
+
 def test_the_canonical_text_keeps_the_order_and_the_normalized_one_sorts() -> None:
     schema = JSON.parse('{ "title": "Größe",\n "minimum": 1.0, "$id": "x:y", "enum": ["b", "a"] }')
     assert schema.canonical == '{"title":"Größe","minimum":1.0,"$id":"x:y","enum":["b","a"]}'
-    assert schema.normalized == '{"$id":"x:y","enum":["b","a"],"minimum":1,"title":"Größe"}'
+    assert schema.normalized == '{"$id":"x:y","enum":["b","a"],"minimum":1.0,"title":"Größe"}'
     assert schema.formatted("resolved") == schema.canonical
     assert schema.name == "Größe"
 
