@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 LATEST = "@latest"
 """Behind the name of a topic: of each key the newest record, unless that deletes it."""
+_SCHEMAS = frozenset(("", "main", "temp", "information_schema", "pg_catalog"))
+"""That the engine has, and none."""
+_AT_A_DASH = 'at or near "-"'
+_IN_QUOTES = (
+    'the name of a topic stands in double quotes where it has other signs than letters, digits and _'
+)
 MOST_LETTERS = 100_000
 MOST_TABLES = 100
 
@@ -50,11 +56,15 @@ def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
     except UnicodeEncodeError:
         raise SqlError("the query holds half of a surrogate pair") from None
     [(parsed,)] = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
-    tree = json.loads(parsed)
+    try:
+        tree = json.loads(parsed)
+    except RecursionError:
+        raise SqlError("the query is nested too deeply") from None
     if tree["error"]:
         if tree["error_type"] == "not implemented":
             raise SqlError("only SELECT can be asked: topics are read here, and nothing is changed")
-        raise SqlError(tree["error_message"])
+        hint = f"; {_IN_QUOTES}" if _AT_A_DASH in tree["error_message"] else ""
+        raise SqlError(tree["error_message"] + hint)
     if len(tree["statements"]) != 1:
         given = counted(len(tree["statements"]), "statement is", "statements are")
         raise SqlError(f"{given} given; ask one SELECT at a time")
@@ -88,8 +98,11 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[str]:
         elif isinstance(node, dict):
             own = node.get("cte_map") or {}
             known |= {each["key"].lower() for each in own.get("map", ())}
-            if node.get("type") == "BASE_TABLE" and not node.get("schema_name"):
-                name: str = node["table_name"]
-                if name.lower() not in known:
+            if node.get("type") == "BASE_TABLE":
+                schema, name = node.get("schema_name", ""), node["table_name"]
+                if schema.lower() not in _SCHEMAS:
+                    parts = filter(None, (node.get("catalog_name"), schema, name))
+                    raise SqlError(f"there is no table {'.'.join(parts)}; {_IN_QUOTES}")
+                if not schema and name.lower() not in known:
                     yield name
             waiting += [(each, known) for each in node.values()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fakebus.nesting import READABLE
 from fakebus.sql.names import identifier, literal
 from fakebus.sql.queries import LATEST
 from fakebus.sql.whole_numbers import LARGE, SIGNED, column_type
@@ -25,6 +27,9 @@ _LINES = (
 _VALUE = "CASE WHEN v IS NULL THEN d ELSE coalesce(try_cast(v AS JSON), to_json(v)) END"
 
 _OWN = 'p AS partition, o AS "offset", epoch_ms(nullif(t, -1)) AS time, k AS key, h AS headers'
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]')
+"""Names and brackets of JSON."""
 
 _IS_OBJECT = "(json_type(v) = 'OBJECT')"
 
@@ -130,14 +135,33 @@ class TopicTable:
 
 
 def _all_columns(structure: _Structure, whole: str) -> list[str]:
-    fields = json.loads(structure.of_objects or '"NULL"')
+    fields = _read(structure.of_objects)
     has_fields = isinstance(fields, Mapping) and bool(fields)
-    columns = _columns(fields if has_fields else json.loads(structure.of_others or '"NULL"'), whole)
+    columns = _columns(fields if has_fields else _read(structure.of_others), whole)
     if has_fields and structure.has_others:
         columns.append(f"CASE WHEN NOT {_IS_OBJECT} THEN v END AS value")
     if structure.has_undecoded:
         columns.append("u AS undecoded")
     return columns
+
+
+def _read(text: str | None) -> Any:
+    """Return a structure of values; what is nested more deeply than people read is JSON in it."""
+    if text is None:
+        return "NULL"
+    kept: list[str] = []
+    level = begin = 0
+    for found in _TOKENS.finditer(text):
+        if found[0] in "[{":
+            level += 1
+            if level == READABLE + 1:
+                kept.append(text[begin : found.start()])
+        elif found[0] in "]}":
+            level -= 1
+            if level == READABLE:
+                kept.append('"JSON"')
+                begin = found.end()
+    return json.loads("".join((*kept, text[begin:])))
 
 
 def _columns(structure: Any, whole: str) -> list[str]:

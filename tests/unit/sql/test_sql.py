@@ -168,6 +168,15 @@ def test_a_value_with_thousands_of_fields_stays_one_column(ask: Ask) -> None:
     assert ask("select value->>'$.f7' from t", (b"k", value)) == [["7"]]
 
 
+@pytest.mark.parametrize("levels", [60, 900, 100_000])
+def test_what_is_nested_too_deeply_for_columns_is_json_and_others_keep_theirs(
+    ask: Ask, levels: int
+) -> None:
+    deep = b'{"n": 1, "]}\\"[": 2, "deep": %b0%b}' % (b'[{"b":' * levels, b"}]" * levels)
+    query = """select n, "]}""[", typeof(deep) like '%JSON%' from t order by "offset" """
+    assert ask(query, (b"k", b'{"n": 7}'), (b"k", deep)) == [[7, None, True], [1, 2, True]]
+
+
 def test_values_with_a_schema_are_decoded(ask: Ask) -> None:
     parsed = language("AVRO").parse(SCHEMA)
     known = SimpleNamespace(schema_id=3, parsed=parsed)
@@ -234,6 +243,10 @@ def test_the_topics_of_a_query_are_found(engine: Engine, query: str, expected: l
         ("attach 'x.db'", "only SELECT can be asked"),
         ("select " + "1, " * 40_000 + "1", "at most 100000 letters"),
         ("from " + ", ".join(f"t{n}" for n in range(101)), "at most 100 topics"),
+        ("from orders.v1", "there is no table orders.v1; .* in double quotes"),
+        ("from a.b.c", "there is no table a.b.c; .* in double quotes"),
+        ("from dev-orders", 'at or near "-"; .* in double quotes'),
+        ("select " + "not " * 900 + "true", "nested too deeply"),
     ],
 )
 def test_what_is_no_select_is_refused(engine: Engine, query: str, said: str) -> None:
