@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -17,7 +19,14 @@ def main() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")
     from fakebus.cli.main import run
 
+    # What a command has written so far, and its folders, are put away in either case.
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Raise what Ctrl-C does, also where the shell lets that do nothing (``command &``)."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

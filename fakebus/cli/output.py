@@ -11,7 +11,6 @@ import json
 import os
 import re
 import select
-import signal
 import stat
 import sys
 import textwrap
@@ -126,16 +125,11 @@ def wrapped(text: str, start: str) -> str:
 
 @contextmanager
 def screen() -> Iterator[Callable[[], None]]:
-    """Take the whole terminal; what is given begins it anew, and its lines come back at the end.
-
-    SIGTERM ends the block as Ctrl-C does.
-    """
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Take the whole terminal; what is given begins it anew, and its lines come back at the end."""
     sys.stdout.write("\x1b[?1049h\x1b[?25l")
     try:
         yield lambda: print("\x1b[H\x1b[2J", end="")
     finally:
-        signal.signal(signal.SIGTERM, before)
         sys.stdout.write("\x1b[?1049l\x1b[?25h")
         sys.stdout.flush()
 

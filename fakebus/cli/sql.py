@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
-import json
 import os
 import sqlite3
 import sys
@@ -39,8 +37,9 @@ from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
 from fakebus.output_files import read_regular, replacing
-from fakebus.sql.cells import distinct, embedded, plain
-from fakebus.sql.engine import FORMATS, Engine, Result
+from fakebus.sql.cells import plain
+from fakebus.sql.engine import Engine, Result
+from fakebus.sql.forms import FORMATS, cell_text, csv_lines, json_lines
 from fakebus.sql.loading import load
 from fakebus.wording import counted
 
@@ -166,29 +165,13 @@ def _copy(source: Path, target: Path) -> None:
 
 def _print(result: Result, form: str | None) -> None:
     if form == JSON:
-        columns = list(zip(distinct(result.columns), map(embedded, result.kinds), strict=True))
-        for row in result.rows:
-            cells = {name: made(cell) for (name, made), cell in zip(columns, row, strict=True)}
-            print_json_line(json.dumps(cells, ensure_ascii=False))
+        for line in json_lines(result):
+            print_json_line(line)
     elif form == CSV:
-        _print_csv(result)
+        for line in csv_lines(result):
+            print_lines(line)
     else:
         _print_for_people(result)
-
-
-def _print_csv(result: Result) -> None:
-    rows = csv.writer(_Lines())
-    rows.writerow(distinct(result.columns))
-    for row in result.rows:
-        rows.writerow([_text(cell) for cell in map(plain, row)])
-
-
-class _Lines:
-    """File of the CSV writer, whose lines are printed."""
-
-    def write(self, line: str) -> None:
-        """Print a line, which is escaped as all that is printed."""
-        print_lines(line.removesuffix("\r\n"))
 
 
 def _print_for_people(result: Result) -> None:
@@ -196,7 +179,7 @@ def _print_for_people(result: Result) -> None:
     for row in result.rows:
         if len(rows) == _MOST_ROWS:
             break
-        rows.append([each if type(each) is int else _text(each) for each in map(plain, row)])
+        rows.append([each if type(each) is int else cell_text(each) for each in map(plain, row)])
     else:
         print_table(result.columns, rows)
         return
@@ -205,9 +188,3 @@ def _print_for_people(result: Result) -> None:
         f"these are the first {_MOST_ROWS} rows; --json, --format csv and --output have them all",
         error=True,
     )
-
-
-def _text(cell: object) -> str | None:
-    if cell is None or isinstance(cell, str):
-        return cell
-    return json.dumps(cell, ensure_ascii=False)

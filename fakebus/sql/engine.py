@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from fakebus.errors import MissingExtraError
+from fakebus.sql.forms import FORMATS, PARQUET, write_text
 from fakebus.sql.lines import TopicLines
 from fakebus.sql.names import identifier, literal
 from fakebus.sql.queries import SqlError, TableName, tables_of
@@ -33,11 +34,8 @@ _CLOSED = {
     "autoload_known_extensions": "false",
     "allow_persistent_secrets": "false",
 }
-_NESTED = ("struct", "list", "array", "map", "union")
 _FOLDERS = ("temp_directory", "extension_directory", "secret_directory")
 """Where DuckDB would look into the home directory, and name it in what it answers."""
-FORMATS = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON, ARRAY true", ".ndjson": "JSON"}
-"""What a result can be written as, by the end of the file's name."""
 
 
 def _do_nothing() -> None:
@@ -206,47 +204,41 @@ class Engine:
         Raises:
             SqlError: it fails, or the end of the file's name is not known.
         """
-        kind = FORMATS.get(path.suffix.lower())
-        if kind is None:
+        end = path.suffix.lower()
+        if end not in FORMATS:
             raise SqlError(f"{path.name} does not end in one of {', '.join(FORMATS)}")
-        # A file that is there is written in place: another one beside it is not allowed.
-        options = f"FORMAT {kind}, USE_TMP_FILE false" + (", HEADER" if kind == "CSV" else "")
+        if end != PARQUET:
+            result = self.run(text)
+            with path.open("w", encoding="utf-8", newline="") as file:
+                return write_text(result, file, end)
         with self._explained():
             self._shut(path.absolute())
-            asked, target = text.strip().rstrip(";"), literal(str(path.absolute()))
-            copy = partial(self._copy, f"({asked}\n)", f"{target} ({options})", kind)
-            return self._in_thread(copy)
+            return self._in_thread(partial(self._copy, text.strip().rstrip(";"), path.absolute()))
 
-    def _copy(self, asked: str, target: str, kind: str) -> int:
+    def _copy(self, asked: str, path: Path) -> int:
         from duckdb import ConversionException
+
+        # A file that is there is written in place: another one beside it is not allowed.
+        target = f"{literal(str(path))} (FORMAT PARQUET, USE_TMP_FILE false)"
 
         def copy(source: str) -> int:
             [(rows,)] = self._connection.execute(f"COPY {source} TO {target}").fetchall()
             return int(rows)
 
-        if kind not in ("PARQUET", "CSV"):
-            return copy(asked)
-        probe = f"SELECT * FROM {asked} LIMIT 0"  # noqa: S608 - a query is what is asked
+        probe = f"SELECT * FROM ({asked}\n) LIMIT 0"  # noqa: S608 - a query is what is asked
         types = {
             identifier(name): of
             for name, of, *_ in self._connection.execute(probe).description or ()
         }
-        if kind == "CSV":
-            # As on standard output; the engine's own words for them are read by nothing else.
-            cells = (
-                f"to_json({name}) AS {name}" if of.id in _NESTED else name
-                for name, of in types.items()
-            )
-            return copy(f"(SELECT {', '.join(cells)} FROM {asked})")  # noqa: S608 - so is it here
         if all(file_type(kind, SIGNED) == str(kind) for kind in types.values()):
-            return copy(asked)
+            return copy(f"({asked}\n)")
 
         def cast(whole: str) -> str:
             columns = (
                 f"CAST({name} AS {file_type(kind, whole)}) AS {name}"
                 for name, kind in types.items()
             )
-            return f"(SELECT {', '.join(columns)} FROM {asked})"  # noqa: S608 - so is it here
+            return f"(SELECT {', '.join(columns)} FROM ({asked}\n))"  # noqa: S608 - so is it here
 
         try:
             return copy(cast(SIGNED))

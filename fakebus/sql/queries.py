@@ -18,7 +18,8 @@ _SCHEMAS = frozenset(("", "main", "temp", "information_schema", "pg_catalog"))
 """That the engine has, and none."""
 _AT_A_DASH = 'at or near "-"'
 _IN_QUOTES = (
-    'the name of a topic stands in double quotes where it has other signs than letters, digits and _'
+    "the name of a topic stands in double quotes where it has other signs than letters, digits "
+    "and _"
 )
 MOST_LETTERS = 100_000
 MOST_TABLES = 100

@@ -327,6 +327,35 @@ def test_lists_and_structs_are_json_in_csv(
         assert json.loads(map_) == {"k": 1}
 
 
+@pytest.mark.parametrize(("end", "form"), [(".csv", "csv"), (".ndjson", "json")])
+def test_a_file_has_what_standard_output_has(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], end: str, form: str
+) -> None:
+    # Times have a zone, and numbers that are none are left out.
+    query = """select timestamp '2026-12-01 00:33:53.595' as "a,b", [date '2026-12-01'] as a,
+        'NaN'::double as n, 'x"y' as t, 1.10 as d, 2 as d, '{"i": 1}'::json as j"""
+    path = tmp_path / f"x{end}"
+    assert run(["sql", query, "--output", str(path)]) == 0
+    capfd.readouterr()
+    assert run(["sql", query, "--format", form]) == 0
+    shown = capfd.readouterr().out
+    assert "2026-12-01T00:33:53.595Z" in shown
+    assert path.read_bytes().decode() == shown
+
+
+def test_ends_of_lines_stay_in_a_cell_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    assert run(["sql", "select chr(13) || chr(10) as a, chr(13) as b", "--output", str(path)]) == 0
+    with path.open(newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], ["\r\n", "\r"]]
+
+
+def test_an_array_without_rows_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    assert run(["sql", "select 1 limit 0", "--output", str(path)]) == 0
+    assert json.loads(path.read_text()) == []
+
+
 def test_the_command_overwrites_a_file_only_when_it_is_told_to(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     path.write_text("mine\n")
@@ -450,7 +479,8 @@ _DEAF = (
 )
 
 
-def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path, number: int) -> None:
     target = tmp_path / "x.parquet"
     command = [sys.executable, "-c", _PROGRAM, "sql", "from range(1000000000000)"]
     with subprocess.Popen([*command, "--output", str(target)], stderr=subprocess.PIPE) as asked:
@@ -458,7 +488,7 @@ def test_ctrl_c_ends_a_query_that_has_no_end(tmp_path: Path) -> None:
             while not any(each.stat().st_size for each in tmp_path.iterdir()):
                 assert asked.poll() is None
                 time.sleep(0.02)
-            asked.send_signal(signal.SIGINT)
+            asked.send_signal(number)
             _, said = asked.communicate(timeout=60)
         finally:
             asked.kill()
