@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from fakebus.errors import FakebusError
@@ -132,6 +132,36 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
             raise
     except OSError as error:
         raise FakebusError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files where nothing is, and their directories: all of them, or none if one fails.
+
+    Args:
+        files: content by path.
+
+    Raises:
+        OutputRefusedError: something lies there.
+        FakebusError: one of them cannot be written.
+    """
+    if there := [str(path) for path in files if os.path.lexists(path)]:
+        raise OutputRefusedError(
+            f"{', '.join(sorted(there))}: there already, and nothing is overwritten; "
+            "choose another directory"
+        )
+    written: list[Path] = []
+    try:
+        for path, data in files.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FakebusError(f"{path} cannot be written: {error.strerror}") from None
+            _replace(path, data)
+            written.append(path)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def misnamed(path: Path) -> str | None:

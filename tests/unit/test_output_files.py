@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from fakebus.errors import FakebusError
-from fakebus.output_files import OutputRefusedError, remove_output, replacing, write_output
+from fakebus.output_files import (
+    OutputRefusedError,
+    remove_output,
+    replacing,
+    write_new,
+    write_output,
+)
 
 
 def is_ours(content: bytes) -> bool:
@@ -90,3 +96,17 @@ def test_a_write_that_ends_midway_leaves_all_as_it_was(tmp_path: Path, present: 
     assert list(tmp_path.iterdir()) == before
     if present is not None:
         assert path.read_text() == present
+
+
+def test_new_files_are_written_all_or_none(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("a/one", "b/two", "three"))
+    (tmp_path / "b").write_text("no directory")
+    with pytest.raises(FakebusError, match="cannot be written"):
+        write_new({first: b"1", second: b"2"})
+    assert not first.exists()
+    third.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputRefusedError, match="three: there already"):
+        write_new({first: b"1", third: b"3"})
+    assert not first.exists()
+    write_new({first: b"1", tmp_path / "four": b"4"})
+    assert first.read_bytes() == b"1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import keyword
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from pathlib import Path
 from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
-from fakebus.errors import ConfigError, FakebusError
+from fakebus.errors import ConfigError
 from fakebus.escaping import printable
+from fakebus.output_files import write_new
 
 NAME = "init"
 HELP = "write a small fixture set to begin with, or a package of one"
@@ -57,20 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     directory: Path = arguments.directory or Path(package or DEFAULT_FIXTURES)
     files = dict(_set(directory) if package is None else _package(package))
-    there = [path for path in files if os.path.lexists(directory / path)]
-    if there:
-        raise ConfigError(
-            f"{directory} has {', '.join(sorted(there))} already, and nothing is overwritten; "
-            "choose another directory"
-        )
-    for path, text in files.items():
-        target = directory / path
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("x", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-        except OSError as error:
-            raise FakebusError(f"{target} cannot be written: {error.strerror}") from None
+    write_new({directory / path: text.encode() for path, text in files.items()})
     print_lines(*(f"{directory / path}" for path in files))
     named = directory if package is None else f"package:{package}"
     steps = [f"fakebus fixtures check {named}", f"fakebus up --fixtures {named}"]

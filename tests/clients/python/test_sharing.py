@@ -199,7 +199,7 @@ def test_init_overwrites_nothing_and_says_what_is_wrong(
     (tmp_path / "fixtures" / "fakebus.yaml").write_text("mine")
     (tmp_path / "fixtures" / "schemas" / "order.avsc").unlink()
     told = fakebus(".", "fixtures", "init", code=2)
-    assert "fixtures has events/orders.ndjson, fakebus.yaml already" in told
+    assert "fixtures/events/orders.ndjson, fixtures/fakebus.yaml: there already" in told
     assert (tmp_path / "fixtures" / "fakebus.yaml").read_text() == "mine"
     assert not (tmp_path / "fixtures" / "schemas" / "order.avsc").exists()
     told = fakebus(".", "fixtures", "init", "--package", "Parcel Events", code=2)
