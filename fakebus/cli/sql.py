@@ -38,8 +38,8 @@ from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
 from fakebus.output_files import read_regular, replacing
 from fakebus.sql.cells import plain
-from fakebus.sql.engine import Engine, Result
-from fakebus.sql.forms import FORMATS, cell_text, csv_lines, json_lines
+from fakebus.sql.engine import Engine
+from fakebus.sql.forms import FORMATS, Result, cell_text, csv_lines, json_lines
 from fakebus.sql.loading import load
 from fakebus.wording import counted
 

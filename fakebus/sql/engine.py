@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fakebus.errors import MissingExtraError
-from fakebus.sql.forms import FORMATS, PARQUET, write_text
+from fakebus.sql.forms import FORMATS, PARQUET, Result, write_text
 from fakebus.sql.lines import TopicLines
 from fakebus.sql.names import identifier, literal
 from fakebus.sql.queries import SqlError, TableName, tables_of
@@ -40,15 +40,6 @@ _FOLDERS = ("temp_directory", "extension_directory", "secret_directory")
 
 def _do_nothing() -> None:
     """Be done when all before it is."""
-
-
-class Result(NamedTuple):
-    """Result of a query, row by row."""
-
-    columns: list[str]
-    kinds: list[Any]
-    """Types of the columns, as DuckDB describes them."""
-    rows: Iterator[Sequence[Any]]
 
 
 class Engine:

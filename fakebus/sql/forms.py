@@ -1,19 +1,25 @@
-"""Results as text: lines of JSON or CSV, the same on standard output and in files."""
+"""Results of queries, and as text: lines of JSON or CSV, the same on standard output and in files."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
 
 from fakebus.sql.cells import distinct, embedded, plain
 
-if TYPE_CHECKING:
-    from fakebus.sql.engine import Result
-
 PARQUET, CSV, ARRAY, LINES = FORMATS = (".parquet", ".csv", ".json", ".ndjson")
 """What a result can be written as, by the end of the file's name."""
+
+
+class Result(NamedTuple):
+    """Result of a query, row by row."""
+
+    columns: list[str]
+    kinds: list[Any]
+    """Types of the columns, as DuckDB describes them."""
+    rows: Iterator[Sequence[Any]]
 
 
 def json_lines(result: Result) -> Iterator[str]:
