@@ -1,4 +1,4 @@
-"""Results of queries, and as text: lines of JSON or CSV, the same on standard output and in files."""
+"""Results of queries; and as text, JSON or CSV, the same on standard output and in files."""
 
 from __future__ import annotations
 
