@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import asdict
+from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fakebus.assignments import parse_assignments
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
-    Cell,
     add_format_argument,
     add_repeated_argument,
     print_json,
@@ -32,10 +33,9 @@ from fakebus.cli.output import (
     print_rows,
     print_table,
 )
+from fakebus.client.bus_http import BusHttp, BusHttpError
 from fakebus.client.connection import Connection
 from fakebus.client.groups import (
-    GroupDetails,
-    GroupPartition,
     delete_group,
     describe_members,
     group_details,
@@ -98,62 +98,71 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
         for group in list_groups(connection)
     ]
     others = other_groups(connection, [name for name, *_ in rows])
-    rows = sorted([*rows, *((name, "unknown", "share or streams") for name in others)])
+    told = {each["group"]: each for each in _of_bus(connection, "") or ()} if others else {}
+    nobody_knows = {"state": "unknown", "type": "share or streams"}
+    for name in others:
+        found = told.get(name, nobody_knows)
+        rows.append((name, found["state"], found["type"]))
+    rows.sort()
     nothing = "no groups; one appears when a consumer joins it or commits an offset"
     print_rows(arguments.format, ("group", "state", "type"), rows, nothing)
 
 
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
     details = group_details(connection, arguments.group)
-    if details is None:
+    found = _of_bus(connection, arguments.group) if details is None else details.told()
+    if found is None:
         raise unknown_group(connection, arguments.group)
     if arguments.format == JSON:
-        print_json(_document(details))
+        print_json(found)
         return
-    print_lines(f"{details.name}: {details.state}, {counted(len(details.members), 'member')}")
-    if details.members:
+    members: list[dict[str, Any]] = found["members"]
+    kind = f"{found['type']} group, " if details is None else ""
+    print_lines(f"{found['group']}: {kind}{found['state']}, {counted(len(members), 'member')}")
+    if members:
         print_lines("")
         rows = [
-            (member.client_id, member.host, _assignment(member.partitions), member.member_id)
-            for member in details.members
+            (each["client_id"], each["host"], _assignment(each["partitions"]), each["member_id"])
+            for each in members
         ]
         print_table(("client", "host", "reads", "member id"), rows)
-    if details.partitions:
+    if found["partitions"]:
         print_lines("")
+        clients = {each["member_id"]: each["client_id"] for each in members}
         places = [
-            (*_place(each), each.member.client_id if each.member else None)
-            for each in details.partitions
+            (*(each[name] for name in _PLACE), clients.get(each["member_id"]))
+            for each in found["partitions"]
         ]
         print_table((*_PLACE, "client"), places)
 
 
-def _assignment(partitions: tuple[TopicPartition, ...]) -> str:
+def _of_bus(connection: Connection, name: str) -> Any:
+    """Return what a fakebus tells of a group, or of all without a name.
+
+    The client library describes no share and streams groups.
+
+    Returns:
+        ``None`` if it has no such group, or the cluster is no fakebus that serves HTTP.
+    """
+    # The languages of schemas come with it.
+    from fakebus.client.registry import registry_url
+
+    url = registry_url(connection)
+    if url is None:
+        return None
+    try:
+        return BusHttp(url).get(f"/groups/{quote(name, safe='')}" if name else "/groups")
+    except BusHttpError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+
+
+def _assignment(partitions: Iterable[tuple[str, int]]) -> str:
     numbers: dict[str, list[str]] = {}
-    for partition in sorted(partitions):
-        numbers.setdefault(partition.topic, []).append(str(partition.partition))
+    for topic, partition in sorted((topic, partition) for topic, partition in partitions):
+        numbers.setdefault(topic, []).append(str(partition))
     return " ".join(f"{topic}:{','.join(found)}" for topic, found in numbers.items()) or "nothing"
-
-
-def _place(found: GroupPartition) -> tuple[Cell, ...]:
-    end = found.log.end if found.log else None
-    return (*found.topic_partition, found.committed, end, found.lag)
-
-
-def _document(details: GroupDetails) -> dict[str, Any]:
-    return {
-        "group": details.name,
-        "state": details.state,
-        "type": details.kind,
-        "assignor": details.assignor,
-        "members": [asdict(member) for member in details.members],
-        "partitions": [
-            {
-                **dict(zip(_PLACE, _place(each), strict=True)),
-                "member_id": each.member.member_id if each.member else None,
-            }
-            for each in details.partitions
-        ],
-    }
 
 
 def _targets(connection: Connection, target: str) -> list[TopicPartition]:

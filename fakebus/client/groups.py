@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection, NotFoundError
 from fakebus.client.offsets import LogRange, log_ranges
@@ -73,6 +73,26 @@ class GroupDetails:
     partitions: tuple[GroupPartition, ...]
     """Those that are assigned or have a committed offset, in order."""
 
+    def told(self) -> dict[str, Any]:
+        """Return it as ``fakebus groups NAME --json`` prints it."""
+        return {
+            "group": self.name,
+            "state": self.state,
+            "type": self.kind,
+            "assignor": self.assignor,
+            "members": [asdict(member) for member in self.members],
+            "partitions": [
+                {
+                    **each.topic_partition._asdict(),
+                    "committed": each.committed,
+                    "end": each.log.end if each.log else None,
+                    "lag": each.lag,
+                    "member_id": each.member.member_id if each.member else None,
+                }
+                for each in self.partitions
+            ],
+        }
+
 
 def list_groups(connection: Connection) -> list[ConsumerGroupListing]:
     """Return all consumer groups by name; ClientError if the cluster does not tell."""
@@ -106,7 +126,9 @@ def unknown_group(connection: Connection, name: str) -> NotFoundError:
     if name in other_groups(connection, names):
         return NotFoundError(
             f"group {name!r} is a share or streams group, which the client library cannot "
-            f"describe; the console can, and  fakebus why {quote(name)}"
+            "describe, and this cluster is no fakebus that serves HTTP; Kafka's own tools can: "
+            f"kafka-groups.sh --list, kafka-share-groups.sh or kafka-streams-groups.sh --describe "
+            f"--group {quote(name)}"
         )
     return NotFoundError(f"there is no group {name!r}; {nearest(name, names)}")
 
