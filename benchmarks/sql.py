@@ -10,6 +10,7 @@ values from a file of JSON lines, and fastavro that decodes them and adds them u
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import resource
 import subprocess
@@ -128,9 +129,9 @@ def main() -> None:
                 file.write(json.dumps(order(n)) + "\n")
                 value = coded[n % CHECKED]
                 binary.write(bytes([len(value)]) + value)
-        while running.bus.identities.behind:
-            # A query is not to share the machine with what looks at what was just written.
-            time.sleep(0.1)
+        # A query is not to share the machine with what looks at what was just written.
+        looking = running.bus.identities.catch_up(timeout_s=600)
+        asyncio.run_coroutine_threadsafe(looking, running.loop).result()
         bus = ["--json", "--bootstrap-server", running.bus.bootstrap_servers]
         for topic, peer in (
             ("json", ["-c", JSON_PEER, lines, QUERY]),

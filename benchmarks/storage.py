@@ -1,22 +1,24 @@
 """What the storage costs: ``python -m benchmarks.storage [FILE]``.
 
-Without a file the database is in memory. The file is made and removed again.
+Without a file the database is in memory. The file is made and removed again. ``--mib N`` writes
+less of each size.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
+from fakebus.records.batch import TIMESTAMP_TYPE_BIT, assign_offset, set_log_append_time
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fakebus.storage.interface import StoredBatch, TopicRow
+from fakebus.storage.interface import DamagedBatch, StoredBatch, TopicRow
 from fakebus.storage.sqlite import SqliteStorage
 
 KIB = 1024
@@ -37,7 +39,7 @@ def percentiles(seconds: list[float]) -> str:
 
 
 def batch_of(size: int) -> bytes:
-    """Return a batch of about so many bytes, whose CRC is right at whatever offset it lies."""
+    """Return a batch of about so many bytes."""
     overhead = len(build_batch([NewRecord(None, b"")]))
     return bytes(build_batch([NewRecord(None, os.urandom(max(0, size - overhead)))]))
 
@@ -55,7 +57,11 @@ class Log:
     def append(self, data: bytes, on_done: Callable[[BaseException | None], None]) -> None:
         offset = self.end
         self.end += 1
-        stored = StoredBatch(offset, offset, 1_700_000_000_000 + offset, -1, -1, -1, 0, data)
+        batch, time_ms = bytearray(data), 1_700_000_000_000 + offset
+        # What does not say the same as its row is damaged.
+        assign_offset(batch, offset, 0)
+        set_log_append_time(batch, time_ms)
+        stored = StoredBatch(offset, offset, time_ms, -1, -1, -1, TIMESTAMP_TYPE_BIT, batch)
         self.storage.append_batches(self.log_id, (stored,), on_done)
 
     async def append_alone(self, data: bytes) -> None:
@@ -138,6 +144,7 @@ async def measure_throughput(storage: SqliteStorage, total: int) -> None:
         offset = 0
         while offset < log.end:
             batches_read = await storage.read_batches(log.log_id, offset, END, MIB)
+            assert not isinstance(batches_read, DamagedBatch)
             offset = batches_read[-1].last_offset + 1
         read_rate = size * log.end / (time.perf_counter() - began) / 1e6
         print(f"  read back in pieces of 1 MiB:   {read_rate:7.1f} MB/s, RSS {rss_mib():.0f} MiB")
@@ -163,7 +170,7 @@ async def measure_start(path: Path) -> None:
     for log_id in log_ids:
         log = Log(storage, log_id)
         for _ in range(5):
-            log.append(b"x" * 1000, lambda _: None)
+            log.append(batch_of(1000), lambda _: None)
     print(f"close: {await timed(storage.close()) * 1e3:.1f} ms")
     began = time.perf_counter()
     storage = await SqliteStorage.open(path)
@@ -187,8 +194,15 @@ async def main(path: Path | None, total: int) -> None:
 
 
 if __name__ == "__main__":
-    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    asyncio.run(main(chosen, total=1024 * MIB if chosen else 256 * MIB))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    parser.add_argument("--mib", type=int)
+    arguments = parser.parse_args()
+    chosen: Path | None = arguments.file
+    if chosen is not None and chosen.exists():
+        parser.error(f"{chosen} is there already, and would be removed")
+    total = (1024 if chosen else 256) if arguments.mib is None else arguments.mib
+    asyncio.run(main(chosen, total * MIB))
     if chosen is not None:
         print(f"the file takes {chosen.stat().st_size / MIB:.0f} MiB")
         chosen.unlink()
