@@ -11,6 +11,7 @@ from fakebus.broker.groups.requests import PartitionOffset
 from fakebus.broker.peer import Peer
 from fakebus.broker.turns import TURN_UNITS, TurnBudget
 from fakebus.clock import Clock
+from fakebus.processes import Process
 from fakebus.types import TopicPartition
 
 _MOST_REMEMBERED = 10_000
@@ -54,6 +55,26 @@ class Search(NamedTuple):
     """Where the newest client has asked from, if that is known: others may have the same id."""
 
 
+class Whereabouts(NamedTuple):
+    """Whereabouts of a client: many call themselves the same."""
+
+    client_id: str
+    host: str
+    process: Process | None
+
+    @classmethod
+    def of(cls, client_id: str, peer: Peer | None) -> Whereabouts:
+        """Return those of one that has, or had, a connection."""
+        where = ("", None) if peer is None else (peer.host, peer.process)
+        return cls(client_id[:_MOST_LETTERS], *where)
+
+    def may_be(self, other: Whereabouts) -> bool:
+        """Whether they may be those of one program: nothing that is known of both differs."""
+        is_elsewhere = self.host and other.host and self.host != other.host
+        is_another = self.process and other.process and self.process != other.process
+        return self.client_id == other.client_id and not is_elsewhere and not is_another
+
+
 class GroupHistory:
     """Newest commits of groups, and searches for their coordinators.
 
@@ -68,8 +89,8 @@ class GroupHistory:
         group, the member's client id and member id, and the reason. Who joins and commits is noted
         with the requests."""
         self._searches: dict[str, Search] = {}
-        self._lookups: dict[str, tuple[str, deque[int]]] = {}
-        """What clients were told last where the brokers are, and when, by client id."""
+        self._lookups: dict[tuple[str, Peer | None], tuple[str, deque[int]]] = {}
+        """What clients were told last where the brokers are, and when."""
         self._reached: dict[str, int] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
         self._turns = TurnBudget()
@@ -130,29 +151,44 @@ class GroupHistory:
         times = 1 if before is None else before.times + 1
         self._searches[group] = Search(client_id, address, since_ms, times, peer=peer)
 
-    def looked_around(self, client_id: str, address: str) -> None:
+    def looked_around(self, client_id: str, address: str, peer: Peer | None = None) -> None:
         """Note that a client was told where the brokers are."""
-        client_id = client_id[:_MOST_LETTERS]
-        _, moments = self._lookups.pop(client_id, ("", deque(maxlen=_MOST_LOOKUPS)))
+        client = client_id[:_MOST_LETTERS], peer
+        _, moments = self._lookups.pop(client, ("", deque(maxlen=_MOST_LOOKUPS)))
         if len(self._lookups) >= _MOST_REMEMBERED:
             del self._lookups[next(iter(self._lookups))]
         moments.append(self._clock.now_ms())
-        self._lookups[client_id] = address, moments
+        self._lookups[client] = address, moments
 
-    def astray(self, done_ms: Mapping[str, int]) -> list[Search]:
+    def astray(self, done_ms: Mapping[Whereabouts, int]) -> list[Search]:
         """Return the clients that were told where the brokers are and did nothing, newest first.
 
+        Connections under one id are one client if they may be of one process.
+
         Args:
-            done_ms: when clients have done something else last, by client id.
+            done_ms: when clients have done something else last.
         """
-        now_ms, found = self._clock.now_ms(), []
-        for client_id, (address, moments) in reversed(self._lookups.items()):
+        now_ms, found = self._clock.now_ms(), dict[str, list[Search]]()
+        done: dict[str, list[tuple[Whereabouts, int]]] = {}
+        for each, at_ms in done_ms.items():
+            done.setdefault(each.client_id, []).append((each, at_ms))
+        for (client_id, peer), (address, moments) in reversed(self._lookups.items()):
             if now_ms - moments[-1] > _ASTRAY_MS:
                 break
-            later = [at_ms for at_ms in moments if at_ms > done_ms.get(client_id, 0)]
-            if later:
-                found.append(Search(client_id, address, later[0], len(later), only_brokers=True))
-        return found
+            who, mine = Whereabouts.of(client_id, peer), done.get(client_id, ())
+            last = max((at_ms for each, at_ms in mine if who.may_be(each)), default=0)
+            later = [at_ms for at_ms in moments if at_ms > last]
+            alike = found.setdefault(client_id, [])
+            for at, newer in enumerate(alike):
+                if later and who.may_be(Whereabouts.of(client_id, newer.peer)):
+                    times, since_ms = newer.times + len(later), min(newer.since_ms, later[0])
+                    alike[at] = newer._replace(times=times, since_ms=since_ms)
+                    break
+            else:
+                if later:
+                    which = client_id, address, later[0], len(later)
+                    alike.append(Search(*which, only_brokers=True, peer=peer))
+        return [each for alike in found.values() for each in alike]
 
     def reached(self, group: str) -> None:
         """Note that a client has come to the coordinator with a request about a group."""

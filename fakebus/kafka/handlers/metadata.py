@@ -71,7 +71,8 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
     # Who is told the address that it has come by can reach it.
     if (came_by.local_host.removeprefix("::ffff:"), came_by.local_port) not in told:
         host, port = told[0]
-        broker.group_coordinator.history.looked_around(context.client_id or "", f"{host}:{port}")
+        client, history = context.client_id or "", broker.group_coordinator.history
+        history.looked_around(client, f"{host}:{port}", context.origin.peer)
     return MetadataResponse(
         brokers=brokers,
         cluster_id=broker.cluster_id,

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.fault import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
-from fakebus.broker.groups.history import Search
+from fakebus.broker.groups.history import Search, Whereabouts
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.share_delivery.partition import SharePartition
 from fakebus.broker.share_delivery.runs import RecordState
@@ -77,7 +78,12 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
     if search is None and not members:
         # Who has been a member since the bus has started has come here.
         here = {each.origin.client_id for each in broker.activity.newest if each.group == name}
-        astray = (each for each in astray_clients(broker) if each.client_id in clients - here)
+        services = {program.service for program in programs_seen}
+        astray = (
+            each
+            for each in astray_clients(broker)
+            if each.client_id in clients - here and _service_of(lineage, each) in services
+        )
         search = next(astray, None)
     partitions = [
         await _looked_up(broker, lineage, part)
@@ -153,13 +159,20 @@ def _sharing(broker: Broker, described: GroupDescription | None) -> dict[str, An
 
 def astray_clients(broker: Broker) -> list[Search]:
     """Return the clients that were told where the brokers are and did nothing for a while."""
-    done_ms: dict[str, int] = {}
+    done_ms: dict[Whereabouts, int] = {}
     for each in reversed(broker.activity.newest):
         if each.verb != "asked for":
-            done_ms.setdefault(each.origin.client_id, each.at_ms)
+            where = Whereabouts.of(each.origin.client_id, each.origin.peer)
+            done_ms.setdefault(where, each.at_ms)
     before_ms = broker.clock.now_ms() - SEARCH_MS
     found = broker.group_coordinator.history.astray(done_ms)
     return [each for each in found if each.since_ms <= before_ms]
+
+
+def _service_of(lineage: Lineage, search: Search) -> str:
+    """Return the service of a client that looks for a group: many call themselves ``rdkafka``."""
+    gone = Origin(front_end="kafka", client_id=search.client_id, peer=search.peer, closed=True)
+    return lineage.service_of(gone)
 
 
 async def _looked_up(broker: Broker, lineage: Lineage, part: Progress) -> Progress:

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from fakebus.broker.groups.history import CommitPoint, GroupHistory
+from fakebus.broker.groups.history import CommitPoint, GroupHistory, Whereabouts
 from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
+from fakebus.broker.peer import Peer
+from fakebus.processes import Process
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.groups.bench import SESSION_MS, Bench
@@ -97,6 +99,39 @@ def test_what_is_remembered_is_bounded_in_groups_and_letters() -> None:
     assert len(search.client_id) == 1000
 
 
+A, B = Whereabouts("a", "", None), Whereabouts("b", "", None)
+
+
+def test_programs_with_one_client_id_are_astray_each_by_itself() -> None:
+    """Many call themselves ``rdkafka``: that one gets on does not tell that the others do."""
+    clock = ManualClock()
+    history = GroupHistory(clock)
+
+    def peer(pid: int | None, host: str = "127.0.0.1") -> Peer:
+        process = None if pid is None else Process(pid, ("python",), "/srv", 1)
+        return Peer(host=host, port=1, local_port=9, process=process)
+
+    for each in (peer(1), peer(2), peer(1), peer(3), peer(None, "10.0.0.7")):
+        clock.advance(1)
+        history.looked_around("rdkafka", "10.0.0.1:9", each)
+    now_ms = clock.now_ms()
+
+    def astray(done: Peer | None) -> list[tuple[str, int | None, int]]:
+        found = history.astray({} if done is None else {Whereabouts.of("rdkafka", done): now_ms})
+        return [
+            (each.peer.host, each.peer.process and each.peer.process.pid, each.times)  # type: ignore[union-attr, misc]
+            for each in found
+        ]
+
+    elsewhere, three = ("10.0.0.7", None, 1), ("127.0.0.1", 3, 1)
+    assert astray(None) == [elsewhere, three, ("127.0.0.1", 1, 2), ("127.0.0.1", 2, 1)]
+    assert astray(peer(1)) == [elsewhere, three, ("127.0.0.1", 2, 1)]
+    # Who may be any of a machine may have been each of them.
+    assert astray(peer(None)) == [elsewhere]
+    assert astray(peer(None, "10.0.0.7")) == [three, ("127.0.0.1", 1, 2), ("127.0.0.1", 2, 1)]
+    assert [each.since_ms for each in history.astray({})][2] == now_ms - 4000
+
+
 def test_a_client_that_was_told_where_the_brokers_are_and_does_nothing_is_astray() -> None:
     clock = ManualClock()
     history = GroupHistory(clock)
@@ -104,13 +139,13 @@ def test_a_client_that_was_told_where_the_brokers_are_and_does_nothing_is_astray
         clock.advance(1)
         history.looked_around(client_id, "10.0.0.1:9")
     now_ms = clock.now_ms()
-    found = history.astray({"b": now_ms - 1000})
+    found = history.astray({B: now_ms - 1000})
     assert [(each.client_id, each.times, each.since_ms) for each in found] == [
         ("a", 2, now_ms - 2000)
     ]
     # What it did before does not tell that it has come.
-    assert [each.client_id for each in history.astray({"b": now_ms - 1001})] == ["a", "b"]
-    assert history.astray({"a": now_ms - 2000, "b": now_ms})[0].times == 1
+    assert [each.client_id for each in history.astray({B: now_ms - 1001})] == ["a", "b"]
+    assert history.astray({A: now_ms - 2000, B: now_ms})[0].times == 1
     clock.advance(601)
     assert history.astray({}) == []
     for number in range(20):
