@@ -12,6 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from fakebus.broker.activity import Origin
 from fakebus.servers import Bus
+from fakebus.web.answer_room import whole_answers
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
 from fakebus.web.errors import Handler, RequestError, json_errors
@@ -56,7 +57,7 @@ class HttpApplication:
         checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
         if token:
             checks.insert(2, token_check(token))
-        application = web.Application(middlewares=[*outermost, *checks])
+        application = web.Application(middlewares=[whole_answers, *outermost, *checks])
         application.add_routes(routes)
         console.add_to(application)
         application.on_response_prepare.append(_add_security_headers)

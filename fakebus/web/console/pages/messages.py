@@ -16,6 +16,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.interface import TopicDetails
 from fakebus.cluster.replay import ranges_of
 from fakebus.errors import ConfigError
+from fakebus.web.answer_room import page_room
 from fakebus.web.console.browse import (
     LIMITS,
     Question,
@@ -49,7 +50,9 @@ async def browse(call: Call) -> Page:
     rows: list[Row] = []
     values: dict[str, object] = {"problem": None, "cursor": "", "scanned": 0, "left": 0}
     try:
-        page = await read_page(call.cluster, await request_of(call.cluster, question))
+        request = await request_of(call.cluster, question)
+        with page_room() as max_bytes:
+            page = await read_page(call.cluster, replace(request, max_bytes=max_bytes))
     except ConfigError as error:
         values["problem"] = explain(error)
     else:

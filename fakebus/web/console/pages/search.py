@@ -11,6 +11,7 @@ from aiohttp import web
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.interface import NotOnThisCluster, TopicSummary
 from fakebus.errors import ConfigError
+from fakebus.web.answer_room import page_room
 from fakebus.web.console.addresses import record_url
 from fakebus.web.console.browse import LOOK_S, explain, question_of, request_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
@@ -41,8 +42,10 @@ async def everything(call: Call) -> Page | Redirect:
     except NotOnThisCluster:
         subjects = []
     look = min(max(call.query.number("look", _FIRST_LOOK), 1), _MOST_LOOK)
-    request = replace(_request(text, topics), max_scanned=look)
-    page = await read_page(cluster, request) if text and request.topics else None
+    request, page = replace(_request(text, topics), max_scanned=look), None
+    if text and request.topics:
+        with page_room() as max_bytes:
+            page = await read_page(cluster, replace(request, max_bytes=max_bytes))
     return Page(
         template="search.html",
         values={

@@ -17,9 +17,11 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
+from fakebus.web.answer_room import page_room
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.event_stream import Message, event_stream
+from fakebus.web.large_answers import answer_in_parts
 from fakebus.web.rest.call import RestCall
 from fakebus.web.rest.streams.forms import (
     JSON,
@@ -95,22 +97,35 @@ async def read_records(call: RestCall) -> object:
     question = _question(call, PositionKind.EARLIEST)
     wait_for = call.number("wait_for", 0, most=MOST_RECORDS)
     _refuse_what_does_nothing(call, ("limit", "until") if wait_for else ("timeout",))
-    if wait_for:
-        events, positions = await _wait(call, question, wait_for)
-        is_complete = len(events) >= wait_for
-    else:
-        page = await read_page(call.cluster, _request(call, question))
-        events, positions, is_complete = list(page.events), dict(page.cursor), not page.left
-    cursor = cursor_text(positions)
-    headers = {"Fakebus-Next": cursor, "Fakebus-Complete": str(is_complete).lower()}
-    status = 408 if wait_for and not is_complete else 200
-    write = {JSON: _member, LINES: line}.get(form, packed)
-    parts = [write(each) async for each in in_turns(events)]
-    data = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
-    if form == JSON:
-        rest = compact_json({"next": cursor, "complete": is_complete})
-        data = b'{"records":[%b],%b' % (data.removesuffix(b","), rest[1:].encode())
-    return web.Response(body=data, status=status, content_type=form, headers=headers)
+    with page_room() as max_bytes:
+        if wait_for:
+            events, positions, is_late = await _wait(call, question, wait_for, max_bytes)
+            is_complete = len(events) >= wait_for
+        else:
+            page = await read_page(call.cluster, _request(call, question, max_bytes))
+            events, positions = list(page.events), dict(page.cursor)
+            is_complete, is_late = not page.left, False
+        cursor = cursor_text(positions)
+        headers = {"Fakebus-Next": cursor, "Fakebus-Complete": str(is_complete).lower()}
+        headers["Content-Type"] = form
+        pieces = _pieces(form, events, {"next": cursor, "complete": is_complete})
+        status = 408 if is_late else 200
+        return await answer_in_parts(call.request, pieces, headers, status=status)
+
+
+async def _pieces(
+    form: str, events: Sequence[Event], rest: Mapping[str, object]
+) -> AsyncGenerator[bytes]:
+    is_json = form == JSON
+    if is_json:
+        yield b'{"records":['
+    async for number, event in in_turns(enumerate(events)):
+        if is_json:
+            yield f"{',' if number else ''}{compact_json(event_fields(event))}".encode()
+        else:
+            yield line(event).encode() if form == LINES else packed(event)
+    if is_json:
+        yield f"],{compact_json(rest)[1:]}".encode()
 
 
 def _refuse_what_does_nothing(call: RestCall, names: Sequence[str]) -> None:
@@ -120,11 +135,7 @@ def _refuse_what_does_nothing(call: RestCall, names: Sequence[str]) -> None:
             raise RequestError(400, f"{name} {why} wait_for, which asks for so many records")
 
 
-def _member(event: Event) -> str:
-    return f"{compact_json(event_fields(event))},"
-
-
-def _request(call: RestCall, question: _Question) -> ReadRequest:
+def _request(call: RestCall, question: _Question, max_bytes: int) -> ReadRequest:
     partition = question.partition
     return ReadRequest(
         topics=(question.topic,),
@@ -137,6 +148,7 @@ def _request(call: RestCall, question: _Question) -> ReadRequest:
         limit=call.number("limit", 100, least=1, most=MOST_RECORDS),
         max_scanned=1_000_000,
         max_seconds=5.0,
+        max_bytes=max_bytes,
     )
 
 
@@ -148,11 +160,14 @@ async def _begin(call: RestCall, question: _Question) -> dict[TopicPartition, in
 
 
 async def _wait(
-    call: RestCall, question: _Question, wait_for: int
-) -> tuple[list[Event], dict[TopicPartition, int]]:
-    """Return records as soon as there are so many, or what there is when the time is over."""
+    call: RestCall, question: _Question, wait_for: int, max_bytes: int
+) -> tuple[list[Event], dict[TopicPartition, int], bool]:
+    """Return records, where to go on, and whether the time was over before there were enough.
+
+    They are enough when they are so many, or have so many bytes.
+    """
     timeout_ms = call.number("timeout", 10_000, most=LONGEST_WAIT_MS)
-    positions, found = await _begin(call, question), list[Event]()
+    positions, found, left = await _begin(call, question), list[Event](), max_bytes
     with _Follower():
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -160,11 +175,12 @@ async def _wait(
                     async for event in events:
                         if event is not None:
                             found.append(event)
-                        if len(found) >= wait_for:
+                            left -= event.size_bytes
+                        if len(found) >= wait_for or left <= 0:
                             break
         except TimeoutError:
-            pass  # what has come is answered
-    return found, positions
+            return found, positions, True
+    return found, positions, False
 
 
 async def _following(

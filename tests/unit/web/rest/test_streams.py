@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +14,8 @@ import msgpack
 import pytest
 import requests
 
+from fakebus.web import answer_room, metrics, sending
+from fakebus.web.errors import ClientGoneError
 from fakebus.web.rest.streams import reading
 from tests.unit.web.rest.proxy import Proxy, new_name
 
@@ -312,3 +316,80 @@ def test_so_many_clients_wait_at_most(topic: Topic, monkeypatch: pytest.MonkeyPa
 def test_a_page_of_another_origin_writes_no_lines(topic: Topic) -> None:
     assert topic.post(b'{"value":1}', Origin="http://evil.example").status_code == 403
     assert topic.values() == []
+
+
+def test_a_page_is_small_while_others_hold_much(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic.write(*({"value": f"{number}{'x' * 100_000}", "partition": 0} for number in range(6)))
+    assert len(topic.values()) == 6
+    assert answer_room._budget.used == 0
+    monkeypatch.setattr(answer_room._budget, "used", answer_room._budget.limit + 1)
+    for query in ("", "wait_for=6&from=earliest"):
+        seen: list[str] = []
+        after, is_complete = "", False
+        while not is_complete:
+            answer = topic.get(f"{query}&after={after}" if after else query)
+            assert answer.status_code == 200
+            page = answer.json()
+            assert 1 <= len(page["records"]) <= 3
+            seen += [each["value"][0] for each in page["records"]]
+            after, is_complete = page["next"], page["complete"]
+            assert answer.headers["Fakebus-Next"] == after
+            query = query.replace("wait_for=6", f"wait_for={6 - len(seen)}")
+        assert seen == list("012345")
+
+
+def test_those_who_wait_hold_no_more_than_a_page(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_room, "MAX_PAGE_BYTES", 1000)
+    topic.write(*({"value": "x" * 400, "partition": 0} for _ in range(6)))
+    answer = topic.get("wait_for=6&from=earliest&timeout=60000")
+    assert (answer.status_code, len(answer.json()["records"])) == (200, 3)
+    assert answer.json() | {"records": []} == {
+        "records": [],
+        "next": "0:3,1:0",
+        "complete": False,
+    }
+
+
+def test_a_large_answer_that_nobody_reads_is_given_up(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_text", lambda _: b"# HELP x\n" * 2_000_000)
+    is_given_up = threading.Event()
+
+    async def noted(*wanted: Any) -> None:
+        try:
+            await sending.send(*wanted)
+        except ClientGoneError:
+            is_given_up.set()
+            raise
+
+    monkeypatch.setattr(answer_room, "send", noted)
+    answer = topic.proxy.ask("GET", "/metrics")
+    assert len(answer.content) == 18_000_000
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers["Content-Length"] == "18000000"
+    assert topic.proxy.ask("HEAD", "/metrics").headers["Content-Length"] == "18000000"
+    assert not is_given_up.is_set()
+    monkeypatch.setattr(sending, "WRITE_TIMEOUT_S", 0.2)
+    host, _, port = topic.proxy.url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert is_given_up.wait(60)
+
+
+def test_a_page_of_the_console_is_small_while_others_hold_much(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic.write(*({"value": f"n{number}{'x' * 100_000}", "partition": 0} for number in range(6)))
+    paths = (f"/ui/topics/{topic.name}", "/ui/search?q=xxx")
+    for used, few in ((0, False), (answer_room._budget.limit + 1, True)):
+        monkeypatch.setattr(answer_room._budget, "used", used)
+        for path in paths:
+            page = topic.proxy.ask("GET", path).text
+            found = set(re.findall(rf"{topic.name}/0/(\d)", page))
+            assert len(found) in ((2, 3) if few else (6,)), path
