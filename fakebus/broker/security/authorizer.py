@@ -240,7 +240,7 @@ class Authorizer:
         return bool(self._acls)
 
     def find(self, wanted: AclFilter) -> list[Acl]:
-        """Return the ACLs that a filter matches, in the order of their creation."""
+        """Return the ACLs that a filter matches."""
         return [acl for acl in self._acls if wanted.matches(acl)]
 
     async def create(self, acls: Sequence[Acl]) -> None:

@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.config_requests import ConfigChange, ConfigResourceType, ResourceChange
+from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.log_rewriting import LogContent, cut_off, replace_logs
+from fakebus.broker.security.acls import Acl, AclFilter, PatternType
+from fakebus.broker.security.authorizer import Authorizer
+from fakebus.broker.security.quotas import ClientQuotaAlteration
+from fakebus.broker.security.resources import Operation, ResourceType
+from fakebus.broker.security.scram import ScramChange, ScramMechanism
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, StorageError
@@ -92,7 +98,49 @@ def state(broker: Broker) -> dict[str, Any]:
         "ids": {topic.topic_id for topic in broker.topics if broker.topics.by_id(topic.topic_id)},
         "configs": {key: value for key, value in broker.config_admin.changed().items() if value},
         "offsets": broker.group_coordinator.all_offsets(),
+        "acls": sorted(authorizer(broker).find(ALL_ACLS)),
+        "quotas": dict(broker.security.quotas.by_entity),
+        "users": broker.security.scram.by_user(),
+        "tokens": broker.security.tokens.all(),
     }
+
+
+def authorizer(broker: Broker) -> Authorizer:
+    assert broker.security.authorizer is not None
+    return broker.security.authorizer
+
+
+ALL_ACLS = AclFilter(ResourceType.ANY, None, PatternType.ANY, None, None, Operation.ANY, 1)
+ACL = Acl(ResourceType.TOPIC, "t", PatternType.LITERAL, "User:a", "*", Operation.READ, 3)
+SECURE = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "delegation.token.secret.key": "s",
+}
+
+
+async def create_acl(broker: Broker) -> None:
+    await authorizer(broker).create([ACL, ACL._replace(name=f"{len(state(broker)['acls'])}")])
+
+
+async def delete_acl(broker: Broker) -> None:
+    await authorizer(broker).delete([ACL])
+
+
+async def set_quota(broker: Broker) -> None:
+    quotas = broker.security.quotas
+    value = 1.0 + sum(one.get("request_percentage", 0) for one in quotas.by_entity.values())
+    change = ClientQuotaAlteration((("user", "a"),), [("request_percentage", value)])
+    await quotas.alter([change], validate_only=False)
+
+
+async def set_password(broker: Broker) -> None:
+    iterations = 4096 + len(broker.topics)
+    change = ScramChange("a", ScramMechanism.SCRAM_SHA_256, iterations, b"salt", b"p" * 32)
+    await broker.security.scram.alter([change])
+
+
+async def create_token(broker: Broker) -> None:
+    await broker.security.tokens.create("User:a", "User:a", [], -1)
 
 
 async def fill(broker: Broker) -> None:
@@ -104,6 +152,8 @@ async def fill(broker: Broker) -> None:
         await broker.produce(T0, data)
         await broker.produce(U0, batch(b"y"))
     await broker.group_coordinator.set_offsets(GROUP, {T0: 1, U0: 2})
+    for give in (create_acl, set_quota, set_password, create_token):
+        await give(broker)
     for kind, name, config, value in CONFIGS:
         await alter(broker, kind, name, config, value)
 
@@ -234,6 +284,11 @@ CHANGES: tuple[Change, ...] = (
     commit,
     delete_offsets,
     delete_group,
+    create_acl,
+    delete_acl,
+    set_quota,
+    set_password,
+    create_token,
     *(changing(*one) for one in CONFIGS),
 )
 
@@ -243,10 +298,14 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+def secure_broker(storage: SqliteStorage) -> Broker:
+    return Broker(storage, config=BrokerConfig(SECURE), clock=ManualClock(NOW_MS))
+
+
 @asynccontextmanager
 async def filled_broker() -> AsyncIterator[tuple[Broker, SqliteStorage, Disk]]:
     storage = await SqliteStorage.open(None)
-    broker = Broker(storage, clock=ManualClock(NOW_MS))
+    broker = secure_broker(storage)
     try:
         await broker.start()
         await fill(broker)
@@ -269,7 +328,7 @@ async def check(changes: list[Change]) -> None:
         # What was taken back is in nobody's way, and memory is what a restart finds.
         for change in (produce_in_sequence, grow, set_topic_config, create, commit):
             await asyncio.wait_for(change(broker), 60)
-        again = Broker(storage, clock=ManualClock(NOW_MS))
+        again = secure_broker(storage)
         await again.start()
         assert state(again) == state(broker)
         await again.close()
@@ -301,7 +360,7 @@ async def test_of_a_rewrite_that_has_overtaken_appends_memory_has_what_is_stored
         assert [end is None for end in ends] == [stored < room for stored in range(4)]
         await settle()
         disk.full, disk.room = False, None
-        again = Broker(storage, clock=ManualClock(NOW_MS))
+        again = secure_broker(storage)
         await again.start()
         assert state(again)["topics"]["t"][2][0][:4] == state(broker)["topics"]["t"][2][0][:4]
         await again.close()
@@ -362,7 +421,7 @@ async def test_offsets_of_a_topic_that_is_gone_are_gone_whenever_the_disk_is_ful
         if room:
             # They would be found by the next topic of that name.
             await broker.topics.create("t", 2, {})
-        again = Broker(storage, clock=ManualClock(NOW_MS))
+        again = secure_broker(storage)
         await again.start()
         assert sorted(again.group_coordinator.offsets(GROUP)) == left
         await again.close()
