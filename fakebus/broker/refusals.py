@@ -8,6 +8,15 @@ from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError
 from fakebus.limited_log import LimitedLog
 
 _log = LimitedLog(logging.getLogger("fakebus.broker"), 500)
+_transactions_log = LimitedLog(logging.getLogger("fakebus.broker.transactions"), 100)
+
+
+def refused_transaction(transactional_id: str, code: ErrorCode, message: str) -> BrokerError:
+    """Return the error for a producer whose transaction cannot go on, and log it."""
+    _transactions_log.log(
+        logging.INFO, "%s is refused to go on: %s: %s", transactional_id, code.name, message
+    )
+    return BrokerError(code, message)
 
 
 def refusal(what: str, error: FakebusError) -> tuple[ErrorCode, str]:

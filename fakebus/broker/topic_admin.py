@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -41,6 +41,9 @@ from fakebus.types import ZERO_UUID, TopicPartition
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker")
+
+_DELETED_AT_ONCE = 10
+"""Topics whose deletions share a commit."""
 
 MAX_NEW_PARTITIONS = 10_000
 """How many partitions one request may create, as in Kafka."""
@@ -214,32 +217,43 @@ class TopicAdmin:
             else:
                 found[reference] = topic
         times = Counter(topic.topic_id for topic in found.values())
-        deletions: list[tuple[TopicToDelete, asyncio.Task[None]]] = []
+        deletable: dict[TopicToDelete, Topic] = {}
         for reference, topic in found.items():
             results[reference] = DeletedTopic(name=topic.name, topic_id=topic.topic_id)
             if times[topic.topic_id] == 1:
                 try:
                     charge(len(topic.partitions))
+                    deletable[reference] = topic
                 except BrokerError as error:
                     results[reference] = _not_deleted(topic, error)
-                    continue
-                deletions.append((reference, asyncio.ensure_future(self._topics.delete(topic))))
             elif reference.name is None:
                 del results[reference]  # answered once, where it is named
             else:
                 results[reference] = _refused(
                     reference, "the request gives the topic's id as well", topic
                 )
-        for reference, deletion in deletions:
-            try:
-                await deletion
-            except StorageError as error:
-                results[reference] = _not_deleted(found[reference], error)
+        results |= await self._delete(deletable)
         # What is named twice is answered once; each that names nothing is a fault of its own.
         nothing = TopicToDelete()
         once = [one for one in wanted if one == nothing]
         once += (one for one in dict.fromkeys(wanted) if one != nothing)
         return [results[one] for one in once if one in results]
+
+    async def _delete(
+        self, topics: Mapping[TopicToDelete, Topic]
+    ) -> dict[TopicToDelete, DeletedTopic]:
+        """Delete topics; return those that could not be."""
+        failed, wanted = {}, list(topics)
+        for begin in range(0, len(wanted), _DELETED_AT_ONCE):
+            # The first step of each, in which offsets go with it, is in one turn of the loop.
+            part = wanted[begin : begin + _DELETED_AT_ONCE]
+            deletions = [asyncio.ensure_future(self._topics.delete(topics[each])) for each in part]
+            for each, deletion in zip(part, deletions, strict=True):
+                try:
+                    await deletion
+                except StorageError as error:
+                    failed[each] = _not_deleted(topics[each], error)
+        return failed
 
     def _to_delete(
         self, wanted: TopicToDelete, names: Counter[str | None], ids: Counter[UUID]

@@ -20,6 +20,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.journal import tell_nobody
 from fakebus.broker.producer_ids import ProducerIds
+from fakebus.broker.refusals import refused_transaction
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, partition_of
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.markers import append_markers
@@ -33,6 +34,7 @@ from fakebus.broker.transactions.state import (
     TransactionStatus,
     decode,
     encode,
+    unmapped,
 )
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
@@ -174,7 +176,10 @@ class TransactionCoordinator:
         if not transactional_id:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
         if not 0 < timeout_ms <= self._config.get_int("transaction.max.timeout.ms"):
-            raise BrokerError(ErrorCode.INVALID_TRANSACTION_TIMEOUT)
+            wrong = f"transactions cannot take {timeout_ms} ms: see transaction.max.timeout.ms"
+            raise refused_transaction(
+                transactional_id, ErrorCode.INVALID_TRANSACTION_TIMEOUT, wrong
+            )
         state = self._states.get(transactional_id)
         fresh = -1
         if state is None or (state.is_exhausted and not state.is_ongoing):
@@ -217,7 +222,7 @@ class TransactionCoordinator:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
         state = self._states.get(transactional_id)
         if state is None or state.producer_id != producer.producer_id:
-            raise _unmapped(transactional_id, producer)
+            raise unmapped(transactional_id, producer)
         if state.producer_epoch != producer.epoch:
             raise state.fenced(producer.epoch)
         if transactional_id in self._ending:
@@ -267,9 +272,8 @@ class TransactionCoordinator:
         """
         state = self._check(transactional_id, producer)
         if partition not in state.partitions:
-            raise BrokerError(
-                missing, f"{partition} was not added to the transaction of {transactional_id}"
-            )
+            wrong = f"{partition} was not added to the transaction of {transactional_id}"
+            raise refused_transaction(transactional_id, missing, wrong)
 
     def add_offsets(
         self,
@@ -440,10 +444,3 @@ class TransactionCoordinator:
                 logger.info("transactional id %s expired", name)
                 self.origins.pop(name, None)
                 await self.save(name, None)
-
-
-def _unmapped(transactional_id: str, producer: ProducerIdAndEpoch) -> BrokerError:
-    return BrokerError(
-        ErrorCode.INVALID_PRODUCER_ID_MAPPING,
-        f"producer id {producer.producer_id} is not that of transactional id {transactional_id}",
-    )

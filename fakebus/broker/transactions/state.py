@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from fakebus.broker.refusals import refused_transaction
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicPartition
@@ -164,7 +165,8 @@ class TransactionState(NamedTuple):
 
     def fenced(self, epoch: int) -> BrokerError:
         """Return the error for a producer with another epoch."""
-        return BrokerError(
+        return refused_transaction(
+            self.transactional_id,
             ErrorCode.PRODUCER_FENCED,
             f"the producer of transactional id {self.transactional_id} has epoch {epoch}, but "
             f"{self.producer_epoch} is the current one",
@@ -180,7 +182,8 @@ class TransactionState(NamedTuple):
     def nothing_to_end(self, *, commit: bool) -> BrokerError:
         """Return the error for a producer that ends what is not open."""
         verb = "commit" if commit else "abort"
-        return BrokerError(
+        return refused_transaction(
+            self.transactional_id,
             ErrorCode.INVALID_TXN_STATE,
             f"there is nothing to {verb} for {self.transactional_id}, which is {self.status}",
         )
@@ -265,3 +268,12 @@ def decode(transactional_id: str, text: str) -> TransactionState:
         raise StorageError(
             f"the state of transactional id {transactional_id} cannot be read: {error!r}"
         ) from error
+
+
+def unmapped(transactional_id: str, producer: ProducerIdAndEpoch) -> BrokerError:
+    """Return the error for a producer whose id is another one, or is not known."""
+    return refused_transaction(
+        transactional_id,
+        ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+        f"producer id {producer.producer_id} is not that of transactional id {transactional_id}",
+    )

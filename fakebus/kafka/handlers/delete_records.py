@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from fakebus.broker.refusals import refusal
 from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
@@ -59,15 +60,12 @@ async def _delete(
     low_watermark, error_code = _NO_LOW_WATERMARK, ErrorCode.NONE
     place = TopicPartition(topic, wanted.partition_index)
     try:
-        if not context.broker.nodes.single and not context.leads(
-            context.broker.partition_log(place)
-        ):
-            raise BrokerError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        low_watermark = await context.broker.topic_admin.delete_records(place, wanted.offset)
-    except BrokerError as error:
-        error_code = error.error_code
-    except StorageError:
-        error_code = ErrorCode.KAFKA_STORAGE_ERROR
+        if context.broker.nodes.single or context.leads(context.broker.partition_log(place)):
+            low_watermark = await context.broker.topic_admin.delete_records(place, wanted.offset)
+        else:
+            error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
+    except (BrokerError, StorageError) as error:
+        error_code, _ = refusal(f"the deletion of records of {place}", error)
     return DeleteRecordsPartitionResult(
         partition_index=wanted.partition_index,
         low_watermark=low_watermark,

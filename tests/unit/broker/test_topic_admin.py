@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -441,3 +442,29 @@ async def test_every_refusal_has_a_line_in_the_log(
         "the growth of topic t is refused: INVALID_PARTITIONS: the topic t has 1 partition "
         "already; 1 would be no increase",
     ]
+
+
+async def test_of_many_topics_few_are_deleted_in_one_turn(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"t{number}" for number in range(35)]
+    await broker.topic_admin.create_topics([NewTopic(name=name) for name in names])
+    begun, most = 0, 0
+    delete = broker.topics.storage.delete_topic
+
+    def noted(*arguments: Any) -> asyncio.Future[None]:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun)
+        asyncio.get_running_loop().call_soon(end_turn)
+        return delete(*arguments)
+
+    def end_turn() -> None:
+        nonlocal begun
+        begun = 0
+
+    monkeypatch.setattr(broker.topics.storage, "delete_topic", noted)
+    results = await broker.topic_admin.delete_topics([TopicToDelete(name=name) for name in names])
+    assert {result.error_code for result in results} == {ErrorCode.NONE}
+    assert not len([topic for topic in broker.topics if not topic.is_internal])
+    assert 1 < most <= 10

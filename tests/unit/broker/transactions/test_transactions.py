@@ -46,6 +46,31 @@ async def producer(broker: Broker) -> TransactionalProducer:
     return await TransactionalProducer(broker).init()
 
 
+async def test_every_refusal_has_a_line_in_the_log(
+    broker: Broker, producer: TransactionalProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fakebus.broker.transactions")
+    transactions, name = broker.transactions, producer.name
+    there = producer.identity
+    fenced, unknown = there._replace(epoch=there.epoch + 1), there._replace(producer_id=99)
+    for identity in (fenced, unknown, there):
+        with pytest.raises(BrokerError):
+            await transactions.end(name, identity, commit=True, bumps_epoch=False)
+    with pytest.raises(BrokerError):
+        await transactions.init_producer_id(name, 2**31 - 1, None)
+    with pytest.raises(BrokerError):
+        transactions.verify_partition(name, there, T0)
+    codes = [message.split(": ")[1] for message in caplog.messages]
+    assert codes == [
+        "PRODUCER_FENCED",
+        "INVALID_PRODUCER_ID_MAPPING",
+        "INVALID_TXN_STATE",
+        "INVALID_TRANSACTION_TIMEOUT",
+        "TRANSACTION_ABORTABLE",
+    ]
+    assert all(message.startswith(f"{name} is refused to go on: ") for message in caplog.messages)
+
+
 async def test_a_batch_that_goes_on_with_a_transaction_is_let_in_without_a_look(
     producer: TransactionalProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

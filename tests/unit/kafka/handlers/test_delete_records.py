@@ -32,8 +32,9 @@ def request(*partitions: tuple[str, int, int]) -> DeleteRecordsRequest:
 
 @pytest.mark.parametrize("version", range(3))
 async def test_each_partition_is_answered_with_its_low_watermark(
-    broker: Broker, version: int
+    broker: Broker, version: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "fakebus.broker")
     await broker.topics.create("t", 2, {})
     for index in range(2):
         await broker.produce(TopicPartition("t", index), batch(b"a", b"b"))
@@ -46,6 +47,12 @@ async def test_each_partition_is_answered_with_its_low_watermark(
         for topic in response.topics
         for one in topic.partitions
     ] == [("t", 0, 1, 0), ("t", 1, -1, 1), ("t", 9, -1, 3), ("nope", 0, -1, 3)]
+    refused = [message for message in caplog.messages if "is refused" in message]
+    assert [message.partition(" is refused: ")[0] for message in refused] == [
+        "the deletion of records of t-1",
+        "the deletion of records of t-9",
+        "the deletion of records of nope-0",
+    ]
 
 
 async def test_a_failure_of_storage_is_an_error_of_the_partition(
