@@ -27,13 +27,24 @@ def demand_few_values(body: bytes) -> None:
         raise RequestError(413, f"the body has more than {MOST_VALUES} values")
 
 
+def demand_plain(request: web.Request) -> None:
+    """Accept a body that is sent as it is.
+
+    Raises:
+        RequestError: 415, it is compressed.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError(415, "the body is compressed; send it without Content-Encoding")
+
+
 async def read_body(request: web.Request) -> bytes:
     """Return a request's whole body.
 
     Raises:
         RequestError: 400 if it ends early, 408 if it comes too slowly, 413 if it is too large,
-            503 if too many others are being received.
+            415 if it is compressed, 503 if too many others are being received.
     """
+    demand_plain(request)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):

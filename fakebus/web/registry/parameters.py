@@ -162,8 +162,6 @@ class Call:
         request = self.request
         if "Content-Type" in request.headers and request.content_type not in _BODY_TYPES:
             raise RequestError(415, "HTTP 415 Unsupported Media Type")
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise RequestError(415, "the body is compressed")
         data = await read_body(request)
         if len(data) > MAX_BODY_BYTES:
             raise RequestError(

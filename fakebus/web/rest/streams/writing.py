@@ -12,6 +12,7 @@ from fakebus.broker.topics import Topic
 from fakebus.cluster.composing import record_of_event
 from fakebus.errors import FakebusError
 from fakebus.records.record import NewRecord
+from fakebus.web.body import demand_plain
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import MOST_LETTERS, JsonStream
@@ -29,6 +30,7 @@ _NIL = b"\xc0"
 
 async def write_records(call: RestCall) -> web.StreamResponse:
     """Write records as they come, and tell of each where it is or why it was refused."""
+    demand_plain(call.request)
     form = sent_form(content_type(call.request))
     topic = await call.topic_to_write()
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})

@@ -21,6 +21,7 @@ from fakebus.fixture_files.times import parse_instant
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
 from fakebus.schemas.languages import LANGUAGES
+from fakebus.web.body import demand_plain
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.json_stream import JsonStream
@@ -71,6 +72,7 @@ async def produce(call: V3Call) -> web.StreamResponse:
 
 
 def _demand_json(call: V3Call) -> None:
+    demand_plain(call.request)
     if call.request.content_type != "application/json" and "Content-Type" in call.request.headers:
         raise RequestError(415, "records are sent as application/json")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any, cast
 
@@ -223,6 +224,29 @@ def test_answers_have_a_type_that_the_client_takes(
         assert error_of(answer) == (406, 406)
     else:
         assert answer.headers["Content-Type"].partition(";")[0] == label
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/topics/rest-packed", "application/vnd.kafka.binary.v2+json"),
+        ("/v3/clusters/{id}/topics/rest-packed/records", "application/json"),
+        ("/v3/clusters/{id}/topics/rest-packed/records:batch", "application/json"),
+        ("/v3/clusters/{id}/topics", "application/json"),
+        ("/_fakebus/v1/topics/rest-packed/records", "application/x-ndjson"),
+        ("/_fakebus/v1/sql", "application/json"),
+    ],
+)
+def test_a_compressed_body_is_refused(proxy: Proxy, path: str, media_type: str) -> None:
+    [cluster] = proxy.ask("GET", "/v3/clusters").json()["data"]
+    answer = proxy.session.post(
+        proxy.url + path.format(id=cluster["cluster_id"]),
+        data=gzip.compress(b"{}"),
+        headers={"Content-Type": media_type, "Content-Encoding": "gzip"},
+        timeout=60,
+    )
+    assert answer.status_code == 415
+    assert answer.json()["message"].startswith("the body is compressed")
 
 
 def test_a_page_of_another_origin_writes_nothing(proxy: Proxy) -> None:
