@@ -189,6 +189,8 @@ class Snapshots:
 
     async def take(self) -> Snapshot:
         """Return a snapshot of this moment, with everything that is under way."""
+        async for each in in_turns(self._participants):
+            each.mark()  # What it writes and copies for that need not be done at the moment itself.
         await self._storage.flush()
         snapshot = Snapshot(
             configs=self._configs.changed(),

@@ -120,6 +120,36 @@ async def test_others_get_their_turns_while_a_rollback_looks_at_many_topics(
     assert turns > 50
 
 
+class _Marked:
+    """Participant that notes in which turn of the event loop it is asked for its mark."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.turns: list[int] = []
+        self.now = 0
+
+    def mark(self) -> str:
+        self.turns.append(self.now)
+        return f"{len(self.turns)} of {self.name}"
+
+
+async def test_what_marks_copy_is_copied_in_turns_before_the_moment_itself(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = [_Marked(name) for name in "abc"]
+    monkeypatch.setattr(broker.snapshots, "_participants", marked)
+    monkeypatch.setattr("fakebus.broker.turns.SLICE_S", -1)
+    taking = asyncio.ensure_future(broker.snapshots.take())
+    while not taking.done():
+        await asyncio.sleep(0)
+        for each in marked:
+            each.now += 1
+    before, itself = zip(*(each.turns for each in marked), strict=True)
+    assert len(set(before)) == 3
+    assert len(set(itself)) == 1
+    assert taking.result().marks == {name: f"2 of {name}" for name in "abc"}
+
+
 async def test_clients_are_told_anew_what_a_rollback_has_changed(
     broker: Broker, log: PartitionLog
 ) -> None:
