@@ -6,9 +6,10 @@ told is the median of the ratios of the pairs. The processor time that the bus t
 too, as it says more than rates where other programs run.
 
 Then a bus of a million records, half of them with the headers of a trace, is asked for flows: of
-records that two services pass along with 1, 50, 500 or all of them in their hands at once, of
-others, and of trace ids; first while the follower that keeps trace ids still has most of them to
-look at. Whoever writes or passes along does so in a process of its own: one process is one service.
+records that two services pass along with 1, 50, 500 or all of them in their hands at once, or when
+they have committed them, at once or much later, of others, and of trace ids; first while the
+follower that keeps trace ids still has most of them to look at. Whoever writes or passes along does
+so in a process of its own: one process is one service.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import os
 import random
 import statistics
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Message, Producer
 
 from benchmarks import workloads
 from benchmarks.peers import Fakebus
@@ -38,8 +39,10 @@ LEAST, MOST_RSS_MB = 0.97, 15
 RECORDS = 1_000_000
 ORDERS = 20_000
 QUESTIONS = 100
-BATCHES = {"1": 1, "50": 50, "500": 500, "all": 500}
-"""How many records services have in their hands at once, and after how many they commit."""
+BATCHES = {"1": 1, "50": 50, "500": 500, "all": 500, "first": 50, "behind": 50}
+"""How many records services have in their hands at once, and after how many they commit; some
+commit first, and some of those still have more to write when they commit the next."""
+_BACKLOG = 500
 _RECORD_BYTES = 120
 
 
@@ -84,9 +87,12 @@ def fill(servers: str, topic: str, count: int, *, traced: bool, most: int = 10_0
 
 
 def pass_along(
-    servers: str, reads: str, writes: str, count: int, batch: int, *, ahead: bool
+    servers: str, reads: str, writes: str, count: int, batch: int, *, ahead: bool, how: str = ""
 ) -> None:
-    """Read records, write one for each, and commit every ``batch``; fetch all, or no more ahead."""
+    """Read records, write one for each, and commit every ``batch``; fetch all, or no more ahead.
+
+    By ``how`` it commits ``first``, or is ``behind`` what it has committed.
+    """
     name = f"service-of-{writes}"
     most_bytes = max(batch * _RECORD_BYTES, 512)
     less = {"queued.min.messages": 1, "fetch.queue.backoff.ms": 1}
@@ -104,15 +110,23 @@ def pass_along(
     config = {"linger.ms": 2 if batch > 1 else 0, "batch.num.messages": batch}
     producer = Producer({"bootstrap.servers": servers, "client.id": name, **config})
     consumer.subscribe([reads])
-    done, deadline = 0, time.monotonic() + workloads.DEADLINE_S
+    read = done = 0
+    at_hand, deadline = deque[Message](), time.monotonic() + workloads.DEADLINE_S
     while done < count:
         messages = consumer.consume(batch, timeout=0.02)
-        for message in messages:
+        at_hand += messages
+        read += len(messages)
+        if messages and how:
+            consumer.commit(asynchronous=False)
+        if how == "behind" and read < count and len(at_hand) < 2 * _BACKLOG:
+            continue
+        while at_hand and (how != "behind" or read == count or len(at_hand) > _BACKLOG):
+            message = at_hand.popleft()
             producer.produce(writes, message.value(), message.key())
             done += 1
         if producer.flush(workloads.DEADLINE_S) or time.monotonic() > deadline:
             raise RuntimeError(f"only {done} of {count} records were passed along")
-        if messages:
+        if messages and not how:
             consumer.commit(asynchronous=False)
     consumer.close()
 
@@ -178,7 +192,8 @@ def questions(share: float, in_hands: Sequence[str]) -> None:
             apart(fill, servers, topics[0], passed, traced=False, most=batch)
             for reads, writes in pairwise(topics):
                 ahead = held == "all"
-                apart(pass_along, servers, reads, writes, passed, batch, ahead=ahead)
+                how = held if held in ("first", "behind") else ""
+                apart(pass_along, servers, reads, writes, passed, batch, ahead=ahead, how=how)
             for topic in topics:
                 ask(f"a record of {topic}", record(topic, passed), server)
         ask("a record that nobody has read", record(plain, count // 2), server)

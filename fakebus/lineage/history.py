@@ -54,6 +54,8 @@ WINDOW_MS = 1000
 BEHIND = 60
 """How many times as long the window is for a process that works behind what it commits."""
 _ALWAYS = 1 << 63
+_MOST_APART = 4
+"""Ranges that a client holds as it was sent them: the order of all partitions is seen by these."""
 _Key = tuple[int, str]
 """A client, and the group that it was sent something for."""
 
@@ -146,7 +148,7 @@ def _joined(held: Iterable[_Held]) -> Iterator[_Held]:
             yield each
             continue
         before.sent = before.sent._replace(last=each.sent.last)
-        before.open, before.followed = each.open, each.followed
+        before.open, before.followed = each.open, max(before.followed, each.followed)
         before.commits += each.commits
         before.committed_from, before.committed_ms = each.committed_from, each.committed_ms
         before.is_passed = each.is_passed
@@ -268,7 +270,7 @@ class History:
         groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
         self._count += 1
         place = note.first, note.first, self._count
-        if self._is_behind:
+        if self._is_behind or len(kept) > _MOST_APART:
             kept = list(_joined(kept))
         self._change(key, [*kept, _Held(_sent_range(note), frozenset(groups), *place)])
 
@@ -307,7 +309,9 @@ class History:
         may_be_at_it = may_be_at_it or self._is_unsure
         for each in held:
             begin = each.begin
-            but_last = may_be_at_it and not self._is_one_by_one(each.sent)
+            but_last = may_be_at_it
+            if self._one_by_one:
+                but_last = may_be_at_it and not self._is_one_by_one(each.sent)
             each.expire(now_ms - self._window_ms, but_last=but_last)
             if each.begin != begin:
                 self._last = None

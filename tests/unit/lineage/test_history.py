@@ -454,3 +454,30 @@ def test_what_it_was_never_sent_is_not_held_with_what_is_around_it() -> None:
     [(_, candidates, _)] = filter(None, history.go_on(told.notes))
     found = {offset for _, _, offset in candidates.some(0, 100)}
     assert found == {*range(5), *range(20, 25), 45}
+
+
+@pytest.mark.parametrize("habit", ["is_behind", "is_unsure", "late"])
+def test_of_what_is_kept_for_a_window_no_more_than_a_few_ranges_are_gone_through(
+    habit: str,
+) -> None:
+    """A service that commits first has committed hundreds of batches within a second."""
+    told = Told()
+    for offset in range(300):
+        told.sent(offset, offset, group="g")
+        told.commits(offset, offset)
+        told.produces(offset)
+    known = {"late": {(PRODUCER, "invoices")}} if habit == "late" else {habit: True}
+    history = History(**known)  # type: ignore[arg-type]
+    found = [candidates for _, candidates, _ in filter(None, history.go_on(told.notes))]
+    assert [each.count for each in found] == list(range(1, 301))
+    assert max(len(each.ranges) for each in found) <= 10
+
+
+def test_what_was_passed_over_stays_so_when_ranges_are_joined() -> None:
+    told = Told()
+    for offset in range(50):
+        told.sent(offset, offset, group="g")
+        told.commits(offset, offset)
+    told.sent(50, 50, group="g")
+    told.produces(51, topic="mails")
+    assert of_each(told, "invoices") == [["orders@50"]]
