@@ -71,7 +71,7 @@ class JsonStream:
         if not left:
             return None, at
         if self._text[at] != "{":
-            raise ValueError(f"an object begins with a bracket, not with {self._text[at]!r}")
+            raise ValueError(f"an object begins with {{, not with {self._text[at]!r}")
         try:
             each, end = self._decoder.raw_decode(self._text, at)
         except RecursionError:

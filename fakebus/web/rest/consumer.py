@@ -119,7 +119,7 @@ class Consumer:
         self._next: dict[TopicPartition, int] = {}
         """Where the next fetch of a partition begins."""
         self._consumed: dict[TopicPartition, int] = {}
-        """One past the last record that was answered, and is not committed yet."""
+        """Positions that are not committed yet: past what was answered, sought, or reset."""
         self._ahead: deque[Placed] = deque()
         """What was fetched and has found no room in an answer."""
         self._committed_s = self.used_s
@@ -258,8 +258,8 @@ class Consumer:
                     f"No current assignment for partition {place}; assign it, or subscribe first"
                 )
         for place, offset in offsets.items():
-            self._next[place] = offset
-            self._consumed.pop(place, None)
+            # As in Kafka, a commit without offsets is of positions, sought ones too.
+            self._next[place] = self._consumed[place] = offset
             self._ahead = deque(each for each in self._ahead if each[0] != place)
 
     def log(self, place: TopicPartition) -> PartitionLog | None:
@@ -368,7 +368,7 @@ class Consumer:
             if self._next.get(place) != target.fetch_offset:
                 continue  # it was given back, or sought, meanwhile
             if target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-                self._next[place] = self._reset(place, target.log)
+                self._next[place] = self._consumed[place] = self._reset(place, target.log)
             for batch in target.single_batches():
                 for record in await _records(batch, target.fetch_offset):
                     self._ahead.append((place, record))

@@ -42,9 +42,9 @@ def test_objects_are_the_same_wherever_they_are_cut(size: int) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[1]", "begins with a bracket"),
-        ("no", "begins with a bracket"),
-        ('{"a":1} x', "begins with a bracket"),
+        ("[1]", r"begins with \{"),
+        ("no", r"begins with \{"),
+        ('{"a":1} x', r"begins with \{"),
         ('{"a":1', "delimiter"),
         ('{"a":"x', "Unterminated"),
         ('{"a" 1, "long enough to be sure": 1}', "delimiter"),
@@ -63,7 +63,7 @@ def test_the_objects_before_a_bad_one_are_returned_first() -> None:
     stream = JsonStream()
     stream.feed(b'{"a":1}{"b":2}[]')
     assert stream.take() == [{"a": 1}, {"b": 2}]
-    with pytest.raises(ValueError, match="bracket"):
+    with pytest.raises(ValueError, match=r"begins with \{"):
         stream.take()
 
 

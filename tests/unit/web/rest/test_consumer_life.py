@@ -119,6 +119,8 @@ async def test_an_offset_that_is_gone_is_reset_and_a_deleted_topic_has_no_more(
     await consumer.assign([T0])
     consumer.seek({T0: 99})
     assert await read(consumer, clock) == []
+    await consumer.commit(None)
+    assert broker.group_coordinator.committed_offset("h", T0) == 0
     assert len(await read(consumer, clock)) == 3
     topic = broker.topics.get("t")
     assert topic is not None
@@ -204,14 +206,15 @@ async def test_what_was_read_of_a_partition_is_committed_before_it_is_given_back
     assert offset == broker.partition_log(lost).high_watermark
 
 
-async def test_what_was_read_before_a_seek_is_not_committed_after_it(
+async def test_what_is_committed_after_a_seek_is_where_it_leads_to(
     broker: Broker, clock: ManualClock, consumers: Consumers
 ) -> None:
     consumer = await reading(consumers, commits=False)
     await read(consumer, clock)
-    consumer.seek({T0: 0})
-    await consumer.commit(None)
-    assert broker.group_coordinator.committed_offset("g", T0) is None
+    for offset in (3, 1):
+        consumer.seek({T0: offset})
+        await consumer.commit(None)
+        assert broker.group_coordinator.committed_offset("g", T0) == offset
 
 
 async def test_what_a_fetch_brings_from_before_a_seek_is_not_answered(
