@@ -267,11 +267,11 @@ class Snapshots:
 
     async def _keep_place(self, place: LogRange) -> None:
         while (missing := self._missing([place])) is not None:
-            begin, end = await self._at_once(*missing)
+            begin, end, size = await self._at_once(*missing)
             self._last_change += 1
             change = LogChange(self._last_change, place[0].log_id, begin, end)
             self._changes.setdefault(change.log_id, []).append(change)
-            await self._storage.keep_batches(change, partial(self._drop, {change.change_id}))
+            await self._storage.keep_batches(change, partial(self._drop, {change.change_id}), size)
 
     def _drop(self, change_ids: Set[int]) -> None:
         for log_id, changes in list(self._changes.items()):
@@ -280,17 +280,17 @@ class Snapshots:
             else:
                 del self._changes[log_id]
 
-    async def _at_once(self, log: PartitionLog, begin: int, end: int) -> tuple[int, int]:
-        """Return a part of a range, from the beginning of the batch that holds its first offset."""
+    async def _at_once(self, log: PartitionLog, begin: int, end: int) -> tuple[int, int, int]:
+        """Return a part of a range, from the batch that holds its first offset, and its bytes."""
         size = 0
         for count, batch in enumerate(await log.summaries(begin, _SUMMARIES)):
             if batch.base_offset >= end:
                 break
             begin = min(begin, batch.base_offset)
             if (size and size + batch.size_bytes > _KEPT_AT_ONCE_BYTES) or count == _SUMMARIES - 1:
-                return begin, batch.base_offset
+                return begin, batch.base_offset, size
             size += batch.size_bytes
-        return begin, end
+        return begin, end, size
 
     def _forget_changes(self) -> None:
         """Drop what no snapshot needs any more."""

@@ -384,8 +384,8 @@ class SnapshotStore(Protocol):
     async def load_snapshots(self) -> tuple[dict[str, str | bytes], list[LogChange]]:
         """Return the snapshots by name, and all changes in their order."""
 
-    def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
-        """Enqueue: note a change, and copy the batches that begin in its range."""
+    def keep_batches(self, change: LogChange, undo: Undo, size: int) -> asyncio.Future[None]:
+        """Enqueue: note a change, and copy the batches that begin in its range, of that size."""
 
     async def put_back_batches(self, log_id: int, kept: KeptRange) -> int:
         """Append some of what was kept to a log of no topic; return where the rest begins.

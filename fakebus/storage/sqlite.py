@@ -147,15 +147,22 @@ class SqliteStorage:
         self.meta_keys = meta.meta_keys
         self.lineage = SqliteLineage(writer, reader_connection)
 
-    def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
-        """Enqueue: note a change, and copy the batches that begin in its range."""
-        return self._writer.enqueue_with_future(snapshots.keep_batches, (change,), undo=undo)
+    def keep_batches(
+        self, change: LogChange, undo: Undo | None = None, size: int = 0
+    ) -> asyncio.Future[None]:
+        """Enqueue: note a change, and copy the batches that begin in its range, of that size."""
+        return self._writer.enqueue_with_future(
+            snapshots.keep_batches, (change,), undo=undo, size=size
+        )
 
     async def put_back_batches(self, log_id: int, kept: KeptRange) -> int:
         """Append some of what was kept to a log that nobody sees; return where the rest begins."""
-        upto: list[int] = []
-        await self._writer.enqueue_with_future(snapshots.put_back_batches, (log_id, kept, upto))
-        return upto[0]
+        told: list[tuple[int, int]] = []
+        await self._writer.enqueue_with_future(snapshots.put_back_batches, (log_id, kept, told))
+        upto, size = told[0]
+        if self._wal is not None:
+            self._wal.note(0, size)
+        return upto
 
     def forget_changes(self, change_ids: Sequence[int]) -> asyncio.Future[None]:
         """Enqueue: forget changes; what was kept with them leaves the file in the background."""

@@ -60,7 +60,7 @@ def keep_batches(transaction: Transaction, change: LogChange) -> None:
 
 
 def put_back_batches(
-    transaction: Transaction, log_id: int, kept: KeptRange, upto: list[int]
+    transaction: Transaction, log_id: int, kept: KeptRange, told: list[tuple[int, int]]
 ) -> None:
     """Append some of what was kept to a log that nobody sees yet.
 
@@ -68,7 +68,7 @@ def put_back_batches(
         transaction: to work in.
         log_id: the log.
         kept: where what was kept begins and ends.
-        upto: gets one item, the offset at which the rest begins.
+        told: gets one item, the offset at which the rest begins and the bytes of this part.
     """
     plan_filling(transaction, log_id)
     where = (kept.change_id, kept.from_offset, kept.upto_offset, CHUNK_ROWS)
@@ -81,7 +81,7 @@ def put_back_batches(
             break
     transaction.append(log_id, batches)
     is_over = size < CHUNK_BYTES and len(batches) < CHUNK_ROWS
-    upto.append(kept.upto_offset if is_over else batches[-1].base_offset + 1)
+    told.append((kept.upto_offset if is_over else batches[-1].base_offset + 1, size))
 
 
 def forget_changes(transaction: Transaction, change_ids: Sequence[int]) -> None:

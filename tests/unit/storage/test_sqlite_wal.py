@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakebus.storage import sqlite_wal
+from fakebus.storage.interface import KeptRange, LogChange
 
 from .batches import append, batch, new_log, offsets
 from .conftest import OpenStorage
@@ -39,6 +40,27 @@ async def test_the_log_is_cut_short_once_a_long_read_is_over(
     # that is copied in a quiet moment begins anew in the same file.
     assert wal.stat().st_size < 12 * MB
     assert await offsets(storage, log_id) == list(range(30))
+    await storage.close()
+
+
+async def test_what_is_copied_within_the_file_does_not_let_the_log_grow_without_bound(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
+    monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 2 * MB)
+    storage = await open_storage(data_file)
+    wal = data_file.with_name("bus.db-wal")
+    log_id, filled = await new_log(storage), storage.next_log_id()
+    for offset in range(15):
+        await append(storage, log_id, batch(offset, size=MB))
+    sizes = []
+    for offset in range(15):
+        await storage.keep_batches(LogChange(offset + 1, log_id, offset, offset + 1), None, MB)
+        sizes.append(wal.stat().st_size)
+    for offset in range(15):
+        await storage.put_back_batches(filled, KeptRange(offset, offset + 1, offset + 1))
+        sizes.append(wal.stat().st_size)
+    assert max(sizes) < 12 * MB
     await storage.close()
 
 
