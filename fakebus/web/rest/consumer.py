@@ -281,7 +281,11 @@ class Consumer:
             activity.note_committed_offsets(
                 self.origin, self.group, place.topic, {place.partition: row}
             )
-            self._next[place] = self._reset(place, log) if row is None else row.offset
+            if row is None:
+                # Committed too: the next one goes on from here, and not from where it ends then.
+                self._next[place] = self._consumed[place] = self._reset(place, log)
+            else:
+                self._next[place] = row.offset
 
     def _reset(self, place: TopicPartition, log: PartitionLog) -> int:
         if self.options.reset == "none":

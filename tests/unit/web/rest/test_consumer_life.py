@@ -206,6 +206,19 @@ async def test_what_was_read_of_a_partition_is_committed_before_it_is_given_back
     assert offset == broker.partition_log(lost).high_watermark
 
 
+async def test_where_a_group_began_is_committed_though_nothing_was_read(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = consumers.create("new", "me", ConsumerOptions(reset="latest"), None)
+    await consumer.assign([T0])
+    assert await read(consumer, clock) == []
+    await consumer.close()
+    await broker.produce(T0, batch(b"d"))
+    next_one = consumers.create("new", "me again", ConsumerOptions(reset="latest"), None)
+    await next_one.assign([T0])
+    assert await read(next_one, clock) == [b"d"]
+
+
 async def test_what_is_committed_after_a_seek_is_where_it_leads_to(
     broker: Broker, clock: ManualClock, consumers: Consumers
 ) -> None:
