@@ -119,7 +119,7 @@ class Consumer:
         self._next: dict[TopicPartition, int] = {}
         """Where the next fetch of a partition begins."""
         self._consumed: dict[TopicPartition, int] = {}
-        """Positions that are not committed yet: past what was answered, sought, or reset."""
+        """Positions to be committed, as in Kafka: past what was answered, sought, or reset to."""
         self._ahead: deque[Placed] = deque()
         """What was fetched and has found no room in an answer."""
         self._committed_s = self.used_s
@@ -258,7 +258,6 @@ class Consumer:
                     f"No current assignment for partition {place}; assign it, or subscribe first"
                 )
         for place, offset in offsets.items():
-            # As in Kafka, a commit without offsets is of positions, sought ones too.
             self._next[place] = self._consumed[place] = offset
             self._ahead = deque(each for each in self._ahead if each[0] != place)
 
@@ -282,19 +281,18 @@ class Consumer:
                 self.origin, self.group, place.topic, {place.partition: row}
             )
             if row is None:
-                # Committed too: the next one goes on from here, and not from where it ends then.
-                self._next[place] = self._consumed[place] = self._reset(place, log)
+                self._reset(place, log)
             else:
                 self._next[place] = row.offset
 
-    def _reset(self, place: TopicPartition, log: PartitionLog) -> int:
+    def _reset(self, place: TopicPartition, log: PartitionLog) -> None:
         if self.options.reset == "none":
             text = f"{self.group} has no offset of {place}, and auto.offset.reset is none"
             raise RequestError(404, text, error_code=40002)
-        is_earliest = self.options.reset == "earliest"
-        offset = log.log_start_offset if is_earliest else log.high_watermark
+        offset = log.log_start_offset if self.options.reset == "earliest" else log.high_watermark
         self._broker.activity.note_lookup(self.origin, place, self.options.reset, offset)
-        return offset
+        # Committed too: the next consumer goes on from here, and not from where the log ends then.
+        self._next[place] = self._consumed[place] = offset
 
     # Records
 
@@ -372,7 +370,7 @@ class Consumer:
             if self._next.get(place) != target.fetch_offset:
                 continue  # it was given back, or sought, meanwhile
             if target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
-                self._next[place] = self._consumed[place] = self._reset(place, target.log)
+                self._reset(place, target.log)
             for batch in target.single_batches():
                 for record in await _records(batch, target.fetch_offset):
                     self._ahead.append((place, record))
