@@ -254,9 +254,8 @@ class Consumer:
         """Go on from offsets; RequestError 40903 if one of the partitions is not its own."""
         for place in offsets:
             if place not in self._owned:
-                raise illegal_state(
-                    f"No current assignment for partition {place}; assign it, or subscribe first"
-                )
+                told = f"No current assignment for partition {place}; assign it, or subscribe first"
+                raise illegal_state(told)
         for place, offset in offsets.items():
             self._next[place] = self._consumed[place] = offset
             self._ahead = deque(each for each in self._ahead if each[0] != place)
