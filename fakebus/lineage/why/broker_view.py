@@ -9,7 +9,7 @@ from typing import Any
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
-from fakebus.broker.fault import KAFKA, Fault
+from fakebus.broker.fault import KAFKA, Api, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
@@ -19,6 +19,7 @@ from fakebus.broker.share_delivery.partition import SharePartition
 from fakebus.broker.share_delivery.runs import RecordState
 from fakebus.broker.topics import Topics
 from fakebus.broker.turns import in_turns
+from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.transactions import holding_back
 from fakebus.lineage.why.cause import SEARCH_MS
@@ -37,6 +38,7 @@ from fakebus.lineage.why.view import (
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
 
+_PRODUCE = Api(KAFKA, "Produce")
 _CONSUMER_APIS = frozenset(
     "ApiVersions Metadata FindCoordinator JoinGroup SyncGroup Heartbeat OffsetFetch ListOffsets "
     "Fetch OffsetCommit LeaveGroup ConsumerGroupHeartbeat ShareGroupHeartbeat ShareFetch "
@@ -99,7 +101,13 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
         topics=_TopicSizes(broker.topics),
         events=events,
         missing_topics=broker.activity.missing_topics(),
-        faults=tuple(_faults(broker, name, described, partitions)),
+        faults=(
+            *_faults(broker, name, described, partitions),
+            *_faults_of_writes(
+                broker,
+                _writers(lineage, members, joined) if any(map(_waits, partitions)) else {},
+            ),
+        ),
         search=search,
         given_up=await _given_up(broker, lineage, name),
         **_sharing(broker, described),
@@ -303,6 +311,38 @@ def _shared(log: PartitionLog, delivery: SharePartition) -> Shared:
     )
     new = max(log.high_watermark - delivery.end_offset, 0)
     return Shared(delivery.start_offset, delivery.finished, given_back + new)
+
+
+def _waits(part: Progress) -> bool:
+    return part.waiting > 0
+
+
+def _writers(
+    lineage: Lineage, members: Iterable[Member], joined: Iterable[NoteRow]
+) -> Mapping[str, set[str]]:
+    """Return the client ids in the processes of a group's members, and what each writes to."""
+    ids = {member.member_id for member in members}
+    known, found = KnownClients(lineage.clients, 0), dict[str, set[str]]()
+    for number in {note.client for note in joined if note.member in ids}:
+        for each in known.of_process(number):
+            told = known.told(each)
+            if told.get("produces"):
+                found.setdefault(told["client_id"], set()).update(told["produces"])
+    return found
+
+
+def _faults_of_writes(broker: Broker, writers: Mapping[str, set[str]]) -> Iterator[Fault]:
+    """Yield the faults that have happened to what a group's services write for what they read."""
+    for fault in broker.faults.in_force():
+        is_of_writes = fault.api is not None and fault.api == _PRODUCE and fault.group is None
+        wanted = (
+            topic
+            for client_id, topics in writers.items()
+            for topic in topics
+            if fault.client_id in (None, client_id) and fault.topic in (None, topic)
+        )
+        if is_of_writes and fault.fired and any(wanted):
+            yield fault
 
 
 def _faults(

@@ -408,6 +408,31 @@ def test_a_fault_that_is_switched_on(ward: Ward) -> None:
     assert ward.stays_well("healthy")
 
 
+def test_a_fault_in_what_a_handler_writes_holds_its_group_up(ward: Ward) -> None:
+    ward.fill("asked", "answers", records=1)
+    config = {"client.id": "answers-client", "message.timeout.ms": 0, "retry.backoff.ms": 50}
+    producer = Producer({"bootstrap.servers": ward.servers, "log_level": 0, **config})
+    ward.stack.callback(producer.purge)
+    consumer = ward.consumer("answering", enable_auto_commit=False)
+    consumer.subscribe(["asked"])
+
+    def answer(message: Message) -> None:
+        producer.produce("answers", message.value())
+        while not ward.ended.is_set() and producer.flush(0.1):
+            pass
+        consumer.commit(message, asynchronous=False)
+
+    ward.poll(consumer, answer)
+    assert ward.stays_well("answering")
+    faults = ward.bus.broker.faults
+    with faults.fail(api="Produce", error="NOT_LEADER_OR_FOLLOWER", topic="answers", count=None):
+        ward.fill("asked", records=1)
+        cause = ward.cause("answering", "fault_or_throttle")
+        assert "fail Produce with NOT_LEADER_OR_FOLLOWER" in cause["text"]
+        assert ward.explain("answering")["causes"][0]["evidence"]["faults"][0]["fired"]
+    assert ward.stays_well("answering")
+
+
 @pytest.mark.parametrize(
     ("sign", "words"),
     [(signal.SIGKILL, "its connection was closed"), (signal.SIGSTOP, "nothing at all was heard")],
