@@ -24,6 +24,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def some(names: Iterable[str]) -> str:
+    """Return names for a line of the log, the first few of them if there are many."""
+    found = sorted(set(names))
+    more = len(found) - _MOST_NAMED
+    return ", ".join(found[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def duration(seconds: float) -> str:
     """Return a span of time for people: what is small beside it is left out."""
     if seconds < 0:

@@ -30,6 +30,7 @@ from fakebus.broker.security.resources import (
 from fakebus.broker.values import Values
 from fakebus.errors import BrokerError, ConfigError, ErrorCode
 from fakebus.limited_log import LimitedLog
+from fakebus.wording import counted, some
 
 CLASS_NAME = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 MOST_ACLS = 100_000
@@ -263,7 +264,12 @@ class Authorizer:
         Raises:
             StorageError: that could not be stored; nothing was changed.
         """
-        await self._change(dict.fromkeys(acls))
+        gone = [acl for acl in dict.fromkeys(acls) if acl in self._acls]
+        if gone:
+            await self._change(dict.fromkeys(gone))
+            whose = some(acl.principal for acl in gone)
+            number = counted(len(gone), "ACL is", "ACLs are")
+            _log.log(logging.INFO, "%s deleted, as a client has asked: of %s", number, whose)
 
     def _change(self, changes: dict[Acl, str | None]) -> asyncio.Future[None]:
         before = self._acls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterable
@@ -14,7 +15,10 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.values import Values
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.limited_log import LimitedLog
 from fakebus.scram_keys import SCRAM_ITERATIONS, ScramKeys, derive_keys
+
+_log = LimitedLog(logging.getLogger("fakebus.broker"))
 
 MOST_TOKENS = 10_000
 """That a bus keeps; they all are in memory."""
@@ -154,6 +158,9 @@ class DelegationTokens:
         _check_owner(token, principal)
         if period_ms < 0:
             await self._change({token.token_id: None})
+            _log.log(
+                logging.INFO, "deleted, as %s has asked: the token %s", principal, token.token_id
+            )
             return self._clock.now_ms()
         self._check_alive(token)
         return await self._expire_in(token, period_ms)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 from fakebus.broker.values import Values
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.limited_log import LimitedLog
 from fakebus.scram_keys import SCRAM_ITERATIONS, ScramKeys
+from fakebus.wording import some
+
+_log = LimitedLog(logging.getLogger("fakebus.broker"))
 
 _MOST_ITERATIONS = 16_384
 
@@ -93,6 +98,15 @@ class ScramCredentials:
                 if results[change.user] is None
             }
         )
+        gone = [
+            each.user
+            for each in changes
+            if each.salted_password is None and results[each.user] is None
+        ]
+        if gone:
+            _log.log(
+                logging.INFO, "deleted, as a client has asked: the SCRAM keys of %s", some(gone)
+            )
         return results
 
     def _problem(self, change: ScramChange) -> BrokerError | None:

@@ -474,3 +474,22 @@ async def test_the_parts_of_a_rewrite_go_in_one_transaction() -> None:
         disk.room = 1
         await replace_logs(broker.topics, topic, {log: LogContent(log_id, 1, 1, 2)})
         assert (log.log_start_offset, log.log_end_offset) == (1, 2)
+
+
+async def test_what_is_deleted_of_the_access_has_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "fakebus")
+    async with filled_broker() as (broker, _, _):
+        security = broker.security
+        (token,) = security.tokens.all()
+        caplog.clear()
+        await authorizer(broker).delete([ACL, ACL._replace(name="unknown")])
+        await authorizer(broker).delete([ACL])
+        await security.scram.alter([ScramChange("a", ScramMechanism.SCRAM_SHA_256)])
+        await security.tokens.expire(security.tokens.hmac_of(token.token_id), "User:a", -1)
+        assert caplog.messages == [
+            "1 ACL is deleted, as a client has asked: of User:a",
+            "deleted, as a client has asked: the SCRAM keys of a",
+            f"deleted, as User:a has asked: the token {token.token_id}",
+        ]
