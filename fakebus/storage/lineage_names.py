@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_transaction import Transaction, lots_of, marks_of
 
 _UNUSED_NAME = """
 DELETE FROM lineage_names AS known WHERE known.id = ? AND known.id > 0 AND NOT known.is_word
@@ -19,11 +19,10 @@ AND NOT EXISTS (SELECT 1 FROM identities WHERE topic = known.id)
 
 def numbers_of(connection: sqlite3.Cursor | Transaction, names: Iterable[str]) -> dict[str, int]:
     """Return the numbers of those of the names that have one."""
-    found = {}
-    for name in names:
-        row = connection.execute("SELECT id FROM lineage_names WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            found[name] = row[0]
+    found: dict[str, int] = {}
+    for lot in lots_of(list(names)):
+        wanted = f"SELECT name, id FROM lineage_names WHERE name IN {marks_of(len(lot), 1)}"  # noqa: S608
+        found.update(connection.execute(wanted, tuple(lot)).fetchall())
     return found
 
 
@@ -32,10 +31,10 @@ def give_numbers(
 ) -> dict[str, int]:
     """Return the numbers of names, and of words that are kept for ever; new ones get one."""
     rows = [*((name, 0) for name in names), *((word, 1) for word in words)]
-    transaction.executemany(
-        "INSERT INTO lineage_names (name, is_word) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET is_word = 1 WHERE excluded.is_word > is_word",
+    transaction.insert(
+        "INSERT INTO lineage_names (name, is_word)",
         rows,
+        "ON CONFLICT (name) DO UPDATE SET is_word = 1 WHERE excluded.is_word > is_word",
     )
     return numbers_of(transaction, (name for name, _ in rows))
 

@@ -22,22 +22,20 @@ def commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[Of
     transaction.execute(
         "INSERT INTO groups (group_id) VALUES (?) ON CONFLICT DO NOTHING", (group_id,)
     )
-    transaction.executemany(
-        f"INSERT OR REPLACE INTO group_offsets ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+    rows = [
         (
-            (
-                group_id,
-                row.topic,
-                row.partition,
-                row.offset,
-                row.leader_epoch,
-                row.metadata,
-                row.commit_timestamp_ms,
-                row.expire_timestamp_ms,
-            )
-            for row in offsets
-        ),
-    )
+            group_id,
+            row.topic,
+            row.partition,
+            row.offset,
+            row.leader_epoch,
+            row.metadata,
+            row.commit_timestamp_ms,
+            row.expire_timestamp_ms,
+        )
+        for row in offsets
+    ]
+    transaction.insert(f"INSERT OR REPLACE INTO group_offsets ({_COLUMNS})", rows)
 
 
 def delete_offsets(

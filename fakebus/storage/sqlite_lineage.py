@@ -142,32 +142,28 @@ def _span(first: int, last: int) -> int | None:
 
 
 def _keep_clients(transaction: Transaction, clients: Sequence[ClientRow]) -> None:
-    transaction.executemany(
-        "INSERT OR REPLACE INTO lineage_clients VALUES (?, ?, ?, ?)",
-        ((*row[:3], summed_facts(row)) for row in clients),
-    )
+    rows = [(*row[:3], summed_facts(row)) for row in clients]
+    transaction.insert("INSERT OR REPLACE INTO lineage_clients", rows)
 
 
 def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
     names = {_text(name) for row in notes for name in (row.topic, row.group)}
     numbers = give_numbers(transaction, names, {row.verb for row in notes})
-    transaction.executemany(
-        f"INSERT OR REPLACE INTO notes VALUES ({_marks(range(14))})",  # noqa: S608
-        (
-            with_sum(
-                *row[:3],
-                numbers[row.verb],
-                row.client,
-                numbers[_text(row.topic)],
-                *row[6:9],
-                _span(row.first, row.last),
-                numbers[_text(row.group)],
-                _text(row.member),
-                _text(row.detail),
-            )
-            for row in notes
-        ),
-    )
+    rows = [
+        with_sum(
+            *row[:3],
+            numbers[row.verb],
+            row.client,
+            numbers[_text(row.topic)],
+            *row[6:9],
+            _span(row.first, row.last),
+            numbers[_text(row.group)],
+            _text(row.member),
+            _text(row.detail),
+        )
+        for row in notes
+    ]
+    transaction.insert("INSERT OR REPLACE INTO notes", rows)
 
 
 def _trim_notes(transaction: Transaction, most: int, before_ms: int) -> None:
@@ -313,21 +309,18 @@ def _notes_of_group(
 def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> None:
     words = {_text(name) for row in rows for name in (row.kind, row.rule)}
     numbers = give_numbers(transaction, {_text(row.topic) for row in rows}, words)
-    transaction.executemany(
-        'INSERT INTO identities (kind, value, topic, partition, "offset", rule, sum) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            with_sum(numbers[kind], value, numbers[_text(topic)], *place, numbers[_text(rule)])
-            for kind, value, topic, *place, rule in rows
-        ),
-    )
+    found = [
+        with_sum(numbers[kind], value, numbers[_text(topic)], *place, numbers[_text(rule)])
+        for kind, value, topic, *place, rule in rows
+    ]
+    into = 'INSERT INTO identities (kind, value, topic, partition, "offset", rule, sum)'
+    transaction.insert(into, found)
 
 
 def _keep_positions(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
-    transaction.executemany(
-        'INSERT OR REPLACE INTO identity_positions (topic, partition, "offset") VALUES (?, ?, ?)',
-        ((_text(topic), partition, offset) for (topic, partition), offset in positions.items()),
-    )
+    rows = [(_text(topic), partition, offset) for (topic, partition), offset in positions.items()]
+    into = 'INSERT OR REPLACE INTO identity_positions (topic, partition, "offset")'
+    transaction.insert(into, rows)
 
 
 def _forget_identities(

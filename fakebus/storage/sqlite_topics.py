@@ -98,12 +98,10 @@ def _save_topic(transaction: Transaction, topic: TopicRow, dropped: list[int]) -
         "SELECT id FROM topics WHERE topic_id = ?", (topic.topic_id.bytes,)
     ).fetchone()
     before = transaction.execute("SELECT log_id FROM logs WHERE topic = ?", (number,)).fetchall()
-    transaction.executemany(
-        """
-        INSERT INTO logs (log_id, topic, partition) VALUES (?, ?, ?)
-        ON CONFLICT (log_id) DO UPDATE SET topic = excluded.topic, partition = excluded.partition
-        """,
-        ((log_id, number, index) for index, log_id in enumerate(topic.log_ids)),
+    transaction.insert(
+        "INSERT INTO logs (log_id, topic, partition)",
+        [(log_id, number, index) for index, log_id in enumerate(topic.log_ids)],
+        "ON CONFLICT (log_id) DO UPDATE SET topic = excluded.topic, partition = excluded.partition",
     )
     old = {log_id for (log_id,) in before}
     end_filling(transaction, set(topic.log_ids) - old)

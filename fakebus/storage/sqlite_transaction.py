@@ -16,9 +16,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 from fakebus.errors import StorageError
 from fakebus.real_time import monotonic, time_ns
@@ -56,6 +58,11 @@ _SETTLED_NS = 1_000_000_000
 """When the last change of a directory is so old, a later one has another time, however coarse."""
 _FIXED_BYTES = 24
 """The beginning of the data file that no transaction changes."""
+
+_LOTS = (50, 10, 1)
+"""Rows that one statement inserts."""
+
+T = TypeVar("T")
 
 _INDEX_VERSION = 3007000
 _INDEX = Struct("=I10xHI12x8s8x")
@@ -368,6 +375,21 @@ class Transaction:
             self._insert_rows()
         self._cursor.executemany(sql, parameters)
 
+    def insert(self, into: str, rows: Sequence[tuple[Any, ...]], rest: str = "") -> None:
+        """Insert rows, many in one statement.
+
+        Another thread that runs Python keeps this one waiting after every statement, and those who
+        produce wait for this one.
+
+        Args:
+            into: the statement up to ``VALUES``.
+            rows: as wide as each other.
+            rest: what follows the values.
+        """
+        for lot in lots_of(rows):
+            marks = marks_of(len(lot[0]), len(lot))
+            self.execute(f"{into} VALUES {marks} {rest}", tuple(chain.from_iterable(lot)))
+
     def forget_totals(self, log_id: int) -> None:
         """The last row of the log may have gone: look again before the next append."""
         self._totals.pop(log_id, None)
@@ -375,6 +397,21 @@ class Transaction:
     def _insert_rows(self) -> None:
         self._cursor.executemany(INSERT_BATCH, self._rows)
         self._rows.clear()
+
+
+def lots_of(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield rows in lots of few sizes, so that there are few statements."""
+    at = 0
+    for size in _LOTS:
+        while len(rows) - at >= size:
+            yield rows[at : at + size]
+            at += size
+
+
+@lru_cache
+def marks_of(width: int, rows: int) -> str:
+    """Return the marks for so many rows of values, each in parentheses."""
+    return ", ".join([f"({', '.join('?' * width)})"] * rows)
 
 
 def _appends_one(operation: Operation, arguments: tuple[Any, ...], *_: object) -> bool:
