@@ -74,7 +74,7 @@ class SqliteLineage:
         self.identities_in = reader.reading(_identities_in)
 
     def _enqueue(self, operation: Operation, *arguments: Any) -> None:
-        self._writer.enqueue(operation, arguments, tell_nobody)
+        self._writer.enqueue(operation, arguments, tell_nobody, lazily=True)
 
     def add_notes(self, notes: Sequence[NoteRow], clients: Sequence[ClientRow]) -> None:
         """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
@@ -98,7 +98,7 @@ class SqliteLineage:
 
     def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
         """Enqueue: forget the notes and the clients that came later, as a rollback does."""
-        return self._writer.enqueue_with_future(_forget_after, (seq, client))
+        return self._writer.enqueue_with_future(_forget_after, (seq, client), lazily=True)
 
     def add_identities(
         self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]
@@ -122,7 +122,7 @@ class SqliteLineage:
                 if failure is None and more:
                     self._forget_identities(positions, upto)
 
-        self._writer.enqueue(_forget_identities, (positions, upto, more), go_on)
+        self._writer.enqueue(_forget_identities, (positions, upto, more), go_on, lazily=True)
 
 
 def _text(value: str) -> str:

@@ -5,6 +5,8 @@ the more writers there are, the larger the groups. A small group that finds the 
 is committed right here instead: two switches between threads cost more than a commit that
 does not wait for the disk, and they are most of what a lone producer waits for.
 
+What nobody waits for is lazy: one of such writes goes with each group, so producers wait for little.
+
 When a group fails, its writes and all that queued up behind it are undone in memory, newest
 first, and reported as failed by one plain function, so that nobody can enqueue anything in
 between.
@@ -85,6 +87,7 @@ class GroupCommitWriter:
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         # A unit is one write, or the list of writes of an atomic block.
         self._queue: deque[Write | list[Write]] = deque()
+        self._lazy: deque[Write] = deque()
         self._unit: list[Write] | None = None
         self._busy = False
         self._closing = False
@@ -99,8 +102,10 @@ class GroupCommitWriter:
         on_done: OnDone,
         size: int = 0,
         undo: Undo | None = None,
+        *,
+        lazily: bool = False,
     ) -> None:
-        """Commit a write after all that were enqueued before it.
+        """Commit a write after all that were enqueued before it, of those that are as lazy.
 
         Args:
             operation: run in the writer's thread, with the transaction and ``arguments``.
@@ -108,6 +113,7 @@ class GroupCommitWriter:
             on_done: called on the event loop after the commit.
             size: bytes of record batches in the arguments, or what costs as much.
             undo: called if the write fails, before anybody is told.
+            lazily: let others that are not lazy go first; one lazy write goes with each group.
 
         Raises:
             StorageError: the writer is closed; ``undo`` was called.
@@ -120,6 +126,10 @@ class GroupCommitWriter:
         write = (operation, arguments, on_done, size, undo)
         if self._unit is not None:
             self._unit.append(write)
+            return
+        if lazily:
+            self._lazy.append(write)
+            self._wake_up()
             return
         self._queue.append(write)
         if self._wake is None or self._inline_planned:
@@ -221,6 +231,8 @@ class GroupCommitWriter:
         on_done: OnDone | None = None,
         undo: Undo | None = None,
         size: int = 0,
+        *,
+        lazily: bool = False,
     ) -> asyncio.Future[None]:
         """Commit a write and return the future that says so.
 
@@ -230,9 +242,11 @@ class GroupCommitWriter:
             on_done: called before the future is done.
             undo: called if the write fails, before anybody is told.
             size: of the arguments, in bytes.
+            lazily: let others go first; see :meth:`enqueue`.
         """
         future: asyncio.Future[None] = self._loop.create_future()
-        self.enqueue(operation, arguments, partial(_finish, future, on_done), size, undo)
+        on_done = partial(_finish, future, on_done)
+        self.enqueue(operation, arguments, on_done, size, undo, lazily=lazily)
         return future
 
     def writing(
@@ -284,8 +298,9 @@ class GroupCommitWriter:
 
     async def flush(self) -> None:
         """Return when all that was enqueued so far is committed; raise if that failed."""
-        if self._busy or self._queue:
-            await self.enqueue_with_future(_do_nothing, ())
+        if self._busy or self._queue or self._lazy:
+            first = self.enqueue_with_future(_do_nothing, ())
+            await asyncio.gather(first, self.enqueue_with_future(_do_nothing, (), lazily=True))
 
     async def close(self) -> None:
         """Commit what is enqueued and end the task."""
@@ -295,7 +310,7 @@ class GroupCommitWriter:
 
     async def _run(self) -> None:
         while True:
-            if self._queue:
+            if self._queue or self._lazy:
                 await self._commit_group(self._take_group())
             elif self._closing:
                 return
@@ -317,6 +332,9 @@ class GroupCommitWriter:
             else:
                 group.append(unit)
                 size += unit[3]
+        if self._lazy:
+            # Those who produce wait for the whole group.
+            group.append(self._lazy.popleft())
         return group
 
     async def _commit_group(self, group: list[Write]) -> None:
@@ -337,6 +355,8 @@ class GroupCommitWriter:
         while self._queue:
             unit = self._queue.popleft()
             group.extend(unit if isinstance(unit, list) else (unit,))
+        group += self._lazy
+        self._lazy.clear()
         for _, _, _, _, undo in reversed(group):
             if undo is not None:
                 self._tell(undo)

@@ -478,3 +478,57 @@ async def test_a_group_of_writes_holds_no_more_offsets_than_are_soon_stored(
     await asyncio.gather(*(storage.commit_offsets(f"g{number}", rows) for number in range(6)))
     assert max(groups) <= 2
     assert sum(groups) == 6
+
+
+async def test_lazy_writes_go_one_with_a_group_and_in_their_order() -> None:
+    groups: list[list[str]] = []
+    outcomes = Outcomes()
+
+    async def commit(group: list[Write]) -> None:
+        groups.append([write[1][0] for write in group if write[1]])
+        await asyncio.sleep(0)
+
+    def nothing(*_: object) -> None:
+        return
+
+    writer = writer_with(commit)
+    for number in range(3):
+        name = f"lazy {number}"
+        writer.enqueue(nothing, (name,), outcomes.of(name), lazily=True)
+    for name in ("a", "b"):
+        writer.enqueue(nothing, (name,), outcomes.of(name))
+    await writer.flush()
+    assert groups == [["a", "b", "lazy 0"], ["lazy 1"], ["lazy 2"], []]
+    assert [name for name, _ in outcomes.noted] == ["a", "b", "lazy 0", "lazy 1", "lazy 2"]
+    writer.enqueue(nothing, ("last",), outcomes.of("last"), lazily=True)
+    await writer.close()
+    assert groups[-1] == ["last"]
+
+
+async def test_a_failure_takes_lazy_writes_with_it() -> None:
+    outcomes = Outcomes()
+
+    async def commit(_: list[Write]) -> None:
+        raise StorageError("the disk is full")
+
+    writer = writer_with(commit)
+    for name, lazily in (("lazy", True), ("later", True), ("a", False)):
+        writer.enqueue(lambda *_: None, (), outcomes.of(name), lazily=lazily)
+    with pytest.raises(StorageError):
+        await writer.flush()
+    assert sorted(outcomes.noted) == [("a", False), ("later", False), ("lazy", False)]
+    await writer.close()
+
+
+async def test_a_lazy_write_in_an_atomic_block_belongs_to_it() -> None:
+    groups: list[list[str]] = []
+
+    async def commit(group: list[Write]) -> None:
+        groups.append([write[1][0] for write in group])
+
+    writer = writer_with(commit)
+    with writer.atomic():
+        writer.enqueue(lambda *_: None, ("a",), lambda _: None)
+        writer.enqueue(lambda *_: None, ("lazy",), lambda _: None, lazily=True)
+    await writer.close()
+    assert groups == [["a", "lazy"]]
