@@ -59,7 +59,7 @@ _SETTLED_NS = 1_000_000_000
 _FIXED_BYTES = 24
 """The beginning of the data file that no transaction changes."""
 
-_LOTS = (50, 10, 1)
+_LOTS = (50, 20, 10, 5, 2, 1)
 """Rows that one statement inserts."""
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ the more writers there are, the larger the groups. A small group that finds the 
 is committed right here instead: two switches between threads cost more than a commit that
 does not wait for the disk, and they are most of what a lone producer waits for.
 
-What nobody waits for is lazy: one of such writes goes with each group, so producers wait for little.
+What nobody waits for is lazy: one such write goes with each group, so producers wait for little.
 
 When a group fails, its writes and all that queued up behind it are undone in memory, newest
 first, and reported as failed by one plain function, so that nobody can enqueue anything in
