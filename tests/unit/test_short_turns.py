@@ -28,14 +28,14 @@ def _as_python_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def test_while_a_bus_runs_threads_take_short_turns() -> None:
     async with FakeBus(Settings(kafka=(), http=(), data=None)):
-        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S, rel=0.1)
 
 
 async def test_the_last_bus_to_end_puts_the_turns_back() -> None:
     first, second = (FakeBus(Settings(kafka=(), http=(), data=None)) for _ in range(2))
     async with first:
         await second.__aenter__()
-    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S, rel=0.1)
     await second.close()
 
 
@@ -47,10 +47,10 @@ async def test_a_bus_that_cannot_start_puts_the_turns_back() -> None:
 
 
 def test_turns_that_are_shorter_already_stay_so() -> None:
-    sys.setswitchinterval(0.0001)
+    sys.setswitchinterval(0.00005)
     with short_turns():
-        assert sys.getswitchinterval() == pytest.approx(0.0001, rel=0.02)
-    assert sys.getswitchinterval() == pytest.approx(0.0001, rel=0.02)
+        assert sys.getswitchinterval() == pytest.approx(0.00005, rel=0.1)
+    assert sys.getswitchinterval() == pytest.approx(0.00005, rel=0.1)
     sys.setswitchinterval(0.005)
 
 
@@ -68,6 +68,6 @@ def test_threads_agree_on_who_is_the_last() -> None:
         each.start()
     inside.wait()
     threads[0].join()
-    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S, rel=0.1)
     done.set()
     threads[1].join()
