@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from aiohttp import web
 
@@ -19,15 +18,38 @@ _budget = MemoryBudget(128 * 1024 * 1024)
 """What pages of records may take, over all connections."""
 
 
-@contextmanager
-def page_room() -> Iterator[int]:
-    """Hold room for a page of records while it is read and sent; gives the bytes it may have."""
-    size = SHARE_BYTES if _budget.exceeded else MAX_PAGE_BYTES
-    _budget.used += size
-    try:
-        yield size
-    finally:
-        _budget.used -= size
+class PageRoom:
+    """Room for one page of records while it is read and sent, for ``with``."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        """Hold nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give back what is held."""
+        _budget.used -= self._held
+
+    def whole(self) -> int:
+        """Hold room for a page that is going to be read; returns the bytes that it may have."""
+        size = self._most
+        self._hold(size)
+        return size
+
+    def has_more(self, size: int) -> bool:
+        """Hold a record, by its bytes; returns whether there is room for another."""
+        self._hold(size)
+        return self._held < self._most
+
+    @property
+    def _most(self) -> int:
+        return SHARE_BYTES if _budget.exceeded else MAX_PAGE_BYTES
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        _budget.used += size
 
 
 @web.middleware

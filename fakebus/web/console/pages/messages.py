@@ -16,7 +16,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.interface import TopicDetails
 from fakebus.cluster.replay import ranges_of
 from fakebus.errors import ConfigError
-from fakebus.web.answer_room import page_room
+from fakebus.web.answer_room import PageRoom
 from fakebus.web.console.browse import (
     LIMITS,
     Question,
@@ -51,8 +51,8 @@ async def browse(call: Call) -> Page:
     values: dict[str, object] = {"problem": None, "cursor": "", "scanned": 0, "left": 0}
     try:
         request = await request_of(call.cluster, question)
-        with page_room() as max_bytes:
-            page = await read_page(call.cluster, replace(request, max_bytes=max_bytes))
+        with PageRoom() as room:
+            page = await read_page(call.cluster, replace(request, max_bytes=room.whole()))
     except ConfigError as error:
         values["problem"] = explain(error)
     else:

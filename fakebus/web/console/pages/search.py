@@ -11,7 +11,7 @@ from aiohttp import web
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.interface import NotOnThisCluster, TopicSummary
 from fakebus.errors import ConfigError
-from fakebus.web.answer_room import page_room
+from fakebus.web.answer_room import PageRoom
 from fakebus.web.console.addresses import record_url
 from fakebus.web.console.browse import LOOK_S, explain, question_of, request_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
@@ -44,8 +44,8 @@ async def everything(call: Call) -> Page | Redirect:
     look = min(max(call.query.number("look", _FIRST_LOOK), 1), _MOST_LOOK)
     request, page = replace(_request(text, topics), max_scanned=look), None
     if text and request.topics:
-        with page_room() as max_bytes:
-            page = await read_page(cluster, replace(request, max_bytes=max_bytes))
+        with PageRoom() as room:
+            page = await read_page(cluster, replace(request, max_bytes=room.whole()))
     return Page(
         template="search.html",
         values={

@@ -17,7 +17,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
-from fakebus.web.answer_room import page_room
+from fakebus.web.answer_room import PageRoom
 from fakebus.web.compact_json import compact_json
 from fakebus.web.errors import RequestError
 from fakebus.web.event_stream import Message, event_stream
@@ -97,12 +97,12 @@ async def read_records(call: RestCall) -> object:
     question = _question(call, PositionKind.EARLIEST)
     wait_for = call.number("wait_for", 0, most=MOST_RECORDS)
     _refuse_what_does_nothing(call, ("limit", "until") if wait_for else ("timeout",))
-    with page_room() as max_bytes:
+    with PageRoom() as room:
         if wait_for:
-            events, positions, is_late = await _wait(call, question, wait_for, max_bytes)
+            events, positions, is_late = await _wait(call, question, wait_for, room)
             is_complete = len(events) >= wait_for
         else:
-            page = await read_page(call.cluster, _request(call, question, max_bytes))
+            page = await read_page(call.cluster, _request(call, question, room.whole()))
             events, positions = list(page.events), dict(page.cursor)
             is_complete, is_late = not page.left, False
         cursor = cursor_text(positions)
@@ -160,23 +160,23 @@ async def _begin(call: RestCall, question: _Question) -> dict[TopicPartition, in
 
 
 async def _wait(
-    call: RestCall, question: _Question, wait_for: int, max_bytes: int
+    call: RestCall, question: _Question, wait_for: int, room: PageRoom
 ) -> tuple[list[Event], dict[TopicPartition, int], bool]:
     """Return records, where to go on, and whether the time was over before there were enough.
 
     They are enough when they are so many, or have so many bytes.
     """
     timeout_ms = call.number("timeout", 10_000, most=LONGEST_WAIT_MS)
-    positions, found, left = await _begin(call, question), list[Event](), max_bytes
+    positions, found = await _begin(call, question), list[Event]()
     with _Follower():
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 async with aclosing(_following(call, question, positions)) as events:
                     async for event in events:
-                        if event is not None:
-                            found.append(event)
-                            left -= event.size_bytes
-                        if len(found) >= wait_for or left <= 0:
+                        if event is None:
+                            continue
+                        found.append(event)
+                        if not room.has_more(event.size_bytes) or len(found) >= wait_for:
                             break
         except TimeoutError:
             return found, positions, True

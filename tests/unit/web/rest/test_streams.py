@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -338,6 +339,20 @@ def test_a_page_is_small_while_others_hold_much(
             assert answer.headers["Fakebus-Next"] == after
             query = query.replace("wait_for=6", f"wait_for={6 - len(seen)}")
         assert seen == list("012345")
+
+
+def test_who_waits_for_what_is_not_there_holds_nothing(topic: Topic) -> None:
+    answers = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(requests_get(topic, "wait_for=1&timeout=60000"))
+    )
+    waiting.start()
+    while not reading._followers:
+        time.sleep(0.001)
+    assert answer_room._budget.used == 0
+    topic.write({"value": 1})
+    waiting.join(60)
+    assert [each.status_code for each in answers] == [200]
 
 
 def test_those_who_wait_hold_no_more_than_a_page(
