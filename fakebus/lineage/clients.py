@@ -54,18 +54,17 @@ class Run:
     """When it has committed last; -1 if it has not."""
     owing: Owing = field(default_factory=Owing)
 
-    def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
-        """Add offsets to those that the process was sent."""
+    def add_fetched(self, place: TopicPartition, first: int, last: int) -> bool:
+        """Add offsets to those that the process was sent; return whether it had some already."""
         make_room(self.fetched, place)
         ranges = self.fetched.setdefault(place, [])
-        if ranges and ranges[-1][0] <= first <= ranges[-1][1] + 1:
-            ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
-            return
+        is_again = any(first <= each[1] and each[0] <= last for each in ranges)
         apart = [each for each in ranges if each[1] + 1 < first or each[0] > last + 1]
         joined = [each for each in ranges if each not in apart]
         first = min([first, *(each[0] for each in joined)])
         last = max([last, *(each[1] for each in joined)])
         ranges[:] = sorted([*apart, (first, last)])[-_MOST_RANGES:]
+        return is_again
 
     def pass_fetched(self, place: TopicPartition, end: int) -> None:
         """Take off the ranges that end before an offset."""
@@ -299,7 +298,7 @@ class Clients:
         if client.run is not assumed:
             # What it wrote was not held against what others of its process have committed.
             owing, facts = client.run.owing, client.facts
-            facts["is_behind"] = owing.join(assumed.owing) or facts.get("is_behind")
+            facts["is_behind"] = owing.join(assumed.owing, client.number) or facts.get("is_behind")
             facts["is_unsure"] = owing.is_unsure
             for place, ranges in assumed.fetched.items():
                 for first, last in ranges:

@@ -120,7 +120,9 @@ class _Held:
         if first == self.open and not waits_for:
             if not self.commits:
                 self.begin = self.open
-            self.committed_from, self.committed_ms = first, note.until_ms
+            if note.until_ms != self.committed_ms:
+                # Otherwise it is one commit, in as many notes as it was sent in parts.
+                self.committed_from, self.committed_ms = first, note.until_ms
             self.open = last + 1
             self.commits.append((last + 1, note.until_ms))
             return [self]
@@ -150,7 +152,9 @@ def _joined(held: Iterable[_Held]) -> Iterator[_Held]:
         before.sent = before.sent._replace(last=each.sent.last)
         before.open, before.followed = each.open, max(before.followed, each.followed)
         before.commits += each.commits
-        before.committed_from, before.committed_ms = each.committed_from, each.committed_ms
+        if before.committed_ms != each.committed_ms:
+            # Otherwise one commit was of both.
+            before.committed_from, before.committed_ms = each.committed_from, each.committed_ms
         before.is_passed = each.is_passed
         whole[place] = before
 

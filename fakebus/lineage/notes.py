@@ -121,10 +121,11 @@ class Notebook:
         verb, at_ms, _, topic, partition, first, last, group, detail, member, _ = activity
         run, key = client.run, (client.number, topic, partition, group, member)
         if verb == "fetched":
-            run.add_fetched(TopicPartition(topic, partition), first, last)
+            if run.add_fetched(TopicPartition(topic, partition), first, last):
+                run.owing.send_again(client.number)
         elif at_ms - run.committed_ms < _LATE_MS and not any(run.fetched.values()):
             client.see_late(topic)
-        if verb == "produced" and run.owing.write(last - first + 1):
+        if verb == "produced" and run.owing.write(last - first + 1, client.number):
             client.add("produces_after_commit", topic)
         is_behind = verb == "produced" and run.owing.is_behind and not any(run.fetched.values())
         for fact, is_so in (("is_behind", is_behind), ("is_unsure", run.owing.is_unsure)):
@@ -191,7 +192,7 @@ class Notebook:
             at = max(at, last + 1)
         if client.run.fetched.get(place):
             client.run.committed_ms = activity.at_ms
-            client.run.owing.commit(done)
+            client.run.owing.commit(done, client.number)
         for run in readers:
             run.pass_fetched(place, end)
 
@@ -199,7 +200,7 @@ class Notebook:
         place, run = TopicPartition(activity.topic, activity.partition), client.run
         if run.fetched.get(place):
             run.committed_ms = activity.at_ms
-            run.owing.commit(activity.last_offset - activity.offset + 1)
+            run.owing.commit(activity.last_offset - activity.offset + 1, client.number)
         run.take_off_fetched(place, activity.offset, activity.last_offset)
         self._add(activity, client)
 

@@ -45,23 +45,29 @@ class Owing:
     backlog: int = 0
     """Records committed so far that nothing was written for, if something is for each; below 0 if
     more was written since than was committed."""
-    past: deque[tuple[int, int]] = field(default_factory=partial(deque, maxlen=MOST_STEPS))
-    """In which turn of all processes it has written, and committed (below 0), how much."""
+    past: deque[tuple[int, int, int]] = field(default_factory=partial(deque, maxlen=MOST_STEPS))
+    """In which turn of all processes it has written, and committed (below 0), how much, or was sent
+    something again (0), and which of its clients."""
 
-    def write(self, count: int) -> bool:
+    def write(self, count: int, client: int) -> bool:
         """Note that records are written; return whether that was seen to be late often enough."""
         is_late = self.owed > self.written
         self.is_unsure = self.is_unsure or self.unpaid > 0
         self.unpaid = min(self.unpaid, 0) - count
-        self.past.append((next(_turns), count))
+        self.past.append((next(_turns), count, client))
         self.times += is_late and not self.written
         self.written += count
         self.backlog -= count
         return is_late and self.times >= TIMES
 
-    def commit(self, count: int) -> None:
+    def send_again(self, client: int) -> None:
+        """Note that it is sent what it has not committed once more: it may write twice for it."""
+        self.past.append((next(_turns), 0, client))
+        self.unpaid = max(self.unpaid, 0)
+
+    def commit(self, count: int, client: int) -> None:
         """Note that so many records are committed that the process was sent."""
-        self.past.append((next(_turns), -count))
+        self.past.append((next(_turns), -count, client))
         if not self.written or self.owed <= 0:
             self.times = 0
         # What is written for more than it was sent is no credit for what comes.
@@ -79,20 +85,30 @@ class Owing:
         """
         return (self.backlog >= 0 or self.is_unsure) and self.written > self.last
 
-    def join(self, other: Owing) -> bool:
-        """Take another account for one of the same process, in which some of it was done.
+    def join(self, other: Owing, client: int) -> bool:
+        """Take what a client has done for this process's, which stands in another account.
+
+        That may be of several processes, as long as they cannot be told apart; what the others have
+        written would be a credit for what this one commits.
+
+        Args:
+            other: where it stands.
+            client: who was found to belong to this process.
 
         Returns:
             Whether the process was behind at any time, if it had committed all that it was sent.
         """
-        was_behind, steps = False, sorted({*self.past, *other.past})
+        own = (step for step in other.past if step[2] == client)
+        was_behind, steps = False, sorted({*self.past, *own})
         joined = Owing()
-        for _, count in steps:
+        for _, count, by in steps:
             if count > 0:
-                joined.write(count)
+                joined.write(count, by)
                 was_behind = was_behind or joined.is_behind
+            elif count:
+                joined.commit(-count, by)
             else:
-                joined.commit(-count)
+                joined.send_again(by)
         joined.is_unsure = joined.is_unsure or self.is_unsure or other.is_unsure
         joined.past = deque(steps, MOST_STEPS)
         for each in fields(self):

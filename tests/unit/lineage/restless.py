@@ -212,12 +212,13 @@ class Service:
                 position = last + 1
 
     def committing(self, upto: Mapping[int, int]) -> Steps:
-        world = self.world
+        world, times = self.world, list(self.times)
         yield world.trip()
         for partition, offset in upto.items():
             before = world.committed[partition]
-            # Who does not read it any more is refused.
-            if partition in self.given and offset > max(before, 0):
+            # Who does not read it any more is refused, also if it has been given it again.
+            is_its = partition in self.given and times[partition] == self.times[partition]
+            if is_its and offset > max(before, 0):
                 more = {"group": "g", "member": "m", "before": before}
                 who, place = self.consumers[partition], (ORDERS, partition)
                 world.note(who, "committed", place, (offset, offset), **more)

@@ -9,6 +9,8 @@ import pytest
 
 from fakebus.lineage.owing import MOST_STEPS, TIMES, Owing
 
+ONE = 1
+"""Client."""
 AFTER = [[("write", 1), ("commit", 1)]] * 20
 FIRST = [[("commit", 1), ("write", 1)]] * 20
 BATCHES = [[("write", 5), ("commit", 5)]] * 20
@@ -23,12 +25,12 @@ NOTHING_NOW_AND_THEN = [[("commit", 1)], *[[("write", 1), ("commit", 1)]] * (TIM
 def seen(steps: Iterable[list[tuple[str, int]]]) -> list[bool]:
     owing = Owing()
     taken = ((what, count) for step in steps for what, count in step)
-    return [owing.write(count) for what, count in taken if _does(owing, what, count)]
+    return [owing.write(count, ONE) for what, count in taken if _does(owing, what, count)]
 
 
 def _does(owing: Owing, what: str, count: int) -> bool:
     if what == "commit":
-        owing.commit(count)
+        owing.commit(count, ONE)
     return what == "write"
 
 
@@ -49,46 +51,46 @@ def test_who_commits_first_is_seen_to_after_some_commits(
 def test_what_nothing_came_of_at_two_commits_was_passed_over() -> None:
     owing = Owing()
     for _ in range(TIMES * 3):
-        owing.commit(1)
-        owing.commit(1)
-        assert not owing.write(1)
+        owing.commit(1, ONE)
+        owing.commit(1, ONE)
+        assert not owing.write(1, ONE)
 
 
 def test_what_is_written_beyond_what_was_owed_is_not_late() -> None:
     owing = Owing()
     for _ in range(TIMES):
-        owing.commit(1)
-        is_late = owing.write(1)
+        owing.commit(1, ONE)
+        is_late = owing.write(1, ONE)
     assert is_late
-    assert not owing.write(1)
+    assert not owing.write(1, ONE)
 
 
 def test_what_is_written_in_pieces_after_one_commit_is_late_once() -> None:
     owing = Owing()
-    owing.commit(TIMES * 2)
-    assert not any(owing.write(1) for _ in range(TIMES * 2))
+    owing.commit(TIMES * 2, ONE)
+    assert not any(owing.write(1, ONE) for _ in range(TIMES * 2))
 
 
 def test_a_commit_that_owes_nothing_begins_the_count_anew() -> None:
     owing = Owing()
     for _ in range(TIMES - 1):
-        owing.commit(1)
-        owing.write(1)
-    owing.write(2)
-    owing.commit(1)
-    owing.write(1)
-    owing.commit(5)
-    assert not owing.write(1)
+        owing.commit(1, ONE)
+        owing.write(1, ONE)
+    owing.write(2, ONE)
+    owing.commit(1, ONE)
+    owing.write(1, ONE)
+    owing.commit(5, ONE)
+    assert not owing.write(1, ONE)
 
 
 def test_what_was_passed_over_is_not_owed_at_the_next_commit() -> None:
     owing = Owing()
     for _ in range(TIMES):
-        owing.commit(10)
-        owing.write(1)
-        owing.commit(1)
-        is_late = owing.write(1)
-        assert not owing.write(1)
+        owing.commit(10, ONE)
+        owing.write(1, ONE)
+        owing.commit(1, ONE)
+        is_late = owing.write(1, ONE)
+        assert not owing.write(1, ONE)
     assert is_late
 
 
@@ -96,7 +98,7 @@ def is_behind(steps: Iterable[list[tuple[str, int]]]) -> bool:
     owing, found = Owing(), False
     for what, count in (each for step in steps for each in step):
         if _does(owing, what, count):
-            owing.write(count)
+            owing.write(count, ONE)
         found = found or owing.is_behind
     return found
 
@@ -115,7 +117,7 @@ def test_who_writes_more_than_the_last_commit_was_of_is_at_what_was_committed_be
 def account(steps: Iterable[list[tuple[str, int]]]) -> Owing:
     owing = Owing()
     for what, count in (each for step in steps for each in step):
-        _does(owing, what, count) and owing.write(count)
+        _does(owing, what, count) and owing.write(count, ONE)
     return owing
 
 
@@ -148,17 +150,38 @@ def test_accounts_of_one_process_that_were_kept_apart_become_one(
 ) -> None:
     apart, whole = {"write": Owing(), "commit": Owing()}, account(steps)
     for what, count in (each for step in steps for each in step):
-        _does(apart[what], what, count) and apart[what].write(count)
+        _does(apart[what], what, count) and apart[what].write(count, ONE)
     writing, committing = apart.values()
-    assert committing.join(writing) is is_behind(steps)
+    assert committing.join(writing, ONE) is is_behind(steps)
     for joined_again in range(2):
         got, wanted = asdict(committing), asdict(whole)
         assert [*got.pop("past")] != [*wanted.pop("past")]
         assert got == wanted, joined_again
-        committing.join(writing)
+        committing.join(writing, ONE)
 
 
 def test_what_is_remembered_of_an_account_is_bounded() -> None:
     owing, other = (account([[("write", 1), ("commit", 1)]] * MOST_STEPS) for _ in range(2))
-    owing.join(other)
+    owing.join(other, ONE)
     assert len(owing.past) == MOST_STEPS
+
+
+def test_what_another_process_has_written_is_no_credit_when_accounts_become_one() -> None:
+    own, of_both = Owing(), Owing()
+    of_both.write(5, 2)
+    own.commit(1, 1)
+    of_both.write(1, 3)
+    own.join(of_both, 3)
+    assert own.is_unsure
+
+
+def test_what_was_written_for_what_is_sent_again_is_no_credit() -> None:
+    owing, other = Owing(), Owing()
+    owing.write(5, ONE)
+    owing.send_again(ONE)
+    owing.commit(5, ONE)
+    assert not owing.is_unsure
+    owing.write(1, ONE)
+    assert owing.is_unsure
+    other.join(owing, ONE)
+    assert other.is_unsure

@@ -44,6 +44,7 @@ WITHOUT_WAITING = st.builds(
     commits=st.sampled_from(["after", "before", "timer"]),
     waits=st.just(False),
     copies=st.sampled_from([(1,), (0, 1), (0, 0, 0, 1)]),
+    twice=st.just(0.0),
 )
 BEFORE = Model(commits="before", producers=3)
 POOL = Model(commits="before", most=4, threads=4, is_pool=True, work_ms=200, stall_ms=500)
@@ -56,7 +57,9 @@ async def judged(model: Model) -> Counter[str]:
     for effect, cause in world.truth.items():
         links = [each for each in await causes.of(effect) if each.evidence == OBSERVED]
         told = [each.cause for each in links]
-        assert not told or cause in told, (str(effect), str(cause), told[:4])
+        # Of very many not all are told, and how many there are is.
+        is_all = not links or links[0].rivals < len(links)
+        assert not told or cause in told or not is_all, (str(effect), str(cause), told[:4])
         outcome["none" if not told else "alone" if len(told) == 1 else "among rivals"] += 1
     assert sum(outcome.values()) == len(world.truth)
     return outcome
@@ -70,6 +73,38 @@ async def judged(model: Model) -> Counter[str]:
 @example(replace(BEFORE, looked_up_ms=LATE, threads=20, seed=1))
 @example(replace(BEFORE, looked_up_ms=LATE, copies=(0, 1)))
 @example(replace(BEFORE, looked_up_ms=LATE, copies=(0, 1), waits=False))
+@example(
+    replace(
+        BEFORE,
+        most=5,
+        copies=(2,),
+        work_ms=1,
+        stalls=SLOW,
+        lull_ms=1000,
+        looked_up_ms=LATE,
+        processes=2,
+        orders=12,
+        seed=23701,
+    )
+)
+@example(Model(commits="before", most=5, work_ms=700, stalls=0.0, burst=1, orders=12, seed=1))
+@example(
+    Model(commits="timer", waits=False, work_ms=1, lull_ms=1000, processes=2, orders=50, seed=13689)
+)
+@example(
+    replace(
+        BEFORE,
+        most=5,
+        threads=20,
+        work_ms=700,
+        stalls=SLOW,
+        lull_ms=1000,
+        looked_up_ms=LATE,
+        consumers=2,
+        processes=2,
+        orders=50,
+    )
+)
 @example(Model(commits="after", processes=2, consumers=2, stalls=SLOW, most=1))
 async def test_what_is_told_as_the_cause_is_the_true_one_or_has_it_among_its_rivals(
     model: Model,
