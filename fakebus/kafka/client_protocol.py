@@ -368,6 +368,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             # Python 3.12 and 3.13 watch a socket they have lost when told to write several buffers
             # (gh-136234); what gets the descriptor next then fails in its stead.
             self._transport.writelines(buffers)
+            # Some versions of Python 3.12 and 3.13 tell nobody to pause after it: this looks anew.
+            self._transport.set_write_buffer_limits()
         if self._writing_paused:
             self._backpressure.count_unread(self, self.unread_bytes)
         if self._client.close_after_answer and not self._outbox:
