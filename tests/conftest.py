@@ -20,6 +20,8 @@ import fakebus.testing
 import fakebus.web
 from fakebus.limited_log import LimitedLog
 from tools.file_scheduling import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
+from tools.plain_reports import pytest_report_to_serializable as pytest_report_to_serializable
+from tools.plain_reports import pytest_warning_recorded as pytest_warning_recorded
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])

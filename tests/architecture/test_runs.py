@@ -118,6 +118,25 @@ def test_pytest_itself_runs_what_failed_and_nothing_else() -> None:
     assert "\n1 passed" in out
 
 
+def test_what_cannot_be_encoded_is_told_and_ends_no_worker() -> None:
+    out = told(
+        "import warnings\n"
+        "from pathlib import Path\n"
+        "HALF = chr(0xD800)\n"
+        "def test_by_chance():\n"
+        "    warnings.warn('half' + HALF)\n"
+        "    there = Path('there').exists()\n"
+        "    Path('there').touch()\n"
+        "    assert there, 'half' + HALF\n"
+        "def test_always(): pass\n",
+        "-p",
+        "tools.plain_reports",
+    )
+    assert "1 failed, 1 passed" in out
+    assert "UserWarning: half\\ud800" in out
+    assert "AssertionError: half\\ud800" in out
+
+
 def test_what_waits_for_ever_is_ended_told_and_run_once_more() -> None:
     out = told(
         "import threading\n"

@@ -31,6 +31,8 @@ def configured(log_format: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         (sys, "unraisablehook"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
+    # A command that another test has run may have left them with the log.
+    logging.captureWarnings(False)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         try:
