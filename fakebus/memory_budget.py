@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SHARE_BYTES = 256 * 1024
+"""What a client may hold whatever the others do."""
+
 
 class MemoryBudget:
     """Bytes that clients have sent and that are held for them.

@@ -17,7 +17,7 @@ from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.limited_log import LimitedLog
-from fakebus.memory_budget import MemoryBudget
+from fakebus.memory_budget import SHARE_BYTES, MemoryBudget
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.types import Buffer
 
@@ -33,9 +33,8 @@ MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""
 
 MAX_HELD_BYTES = 128 * 1024 * 1024
-"""What all fetches may have found and all clients not have taken; beyond it answers are small."""
-SHARE_BYTES = 256 * 1024
-"""What an answer may hold whatever the others do, unless a single batch is larger."""
+"""What all fetches may have found and all clients not have taken; beyond it an answer has
+its share, unless a single batch is larger."""
 
 FETCH_UNITS = 20
 """What a fetch costs besides its partitions, in the units of a :class:`TurnBudget`."""

@@ -16,14 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fakebus.clock import Timer
+from fakebus.memory_budget import SHARE_BYTES
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
 
 DEFAULT_HELD_BYTES = 256 * 1024 * 1024
 """What all connections may hold while ``queued.max.request.bytes`` names no limit."""
-SHARE_BYTES = 256 * 1024
-"""What a connection may hold whatever the others do."""
 PATIENCE_S = 5.0
 """How long others wait for memory before a connection that gives nothing back is closed."""
 

@@ -29,9 +29,10 @@ from fakebus.kafka.api import (
     RequestContext,
 )
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
-from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
+from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.dispatch import Dispatcher, encode
 from fakebus.limited_log import LimitedLog
+from fakebus.memory_budget import SHARE_BYTES
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.errors import DecodeError, EncodeError

@@ -6,16 +6,15 @@ from typing import Self
 
 from aiohttp import web
 
-from fakebus.memory_budget import MemoryBudget
+from fakebus.memory_budget import SHARE_BYTES, MemoryBudget
 from fakebus.web.errors import ClientGoneError, Handler
 from fakebus.web.sending import PIECE_BYTES, send
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """Of the records of one page."""
-SHARE_BYTES = 256 * 1024
-"""Of a page whatever others hold, unless a single record is larger."""
 _budget = MemoryBudget(128 * 1024 * 1024)
-"""What pages of records may take, over all connections."""
+"""What pages of records may take, over all connections; beyond it a page has its share, unless a
+single record is larger."""
 
 
 class PageRoom:
