@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 from fakebus.broker.groups.requests import PartitionOffset
@@ -41,6 +42,10 @@ class CommitPoint(NamedTuple):
     """One past the last record of the partition then."""
 
 
+_ANY = object()
+"""Whatever it is."""
+
+
 class Search(NamedTuple):
     """Search for a group's coordinator whose clients have not come to it yet."""
 
@@ -68,11 +73,33 @@ class Whereabouts(NamedTuple):
         where = ("", None) if peer is None else (peer.host, peer.process)
         return cls(client_id[:_MOST_LETTERS], *where)
 
-    def may_be(self, other: Whereabouts) -> bool:
-        """Whether they may be those of one program: nothing that is known of both differs."""
-        is_elsewhere = self.host and other.host and self.host != other.host
-        is_another = self.process and other.process and self.process != other.process
-        return self.client_id == other.client_id and not is_elsewhere and not is_another
+
+class _Found:
+    """Numbers by whereabouts: found for all that may be of the same program.
+
+    They are if nothing that is known of both differs. Thousands may have one client id, so they are
+    not compared by pairs.
+
+    Args:
+        choose: which of several numbers is found.
+    """
+
+    def __init__(self, choose: Callable[[Iterable[int]], int]) -> None:
+        self._choose = choose
+        self._numbers: dict[tuple[str, object, object], int] = {}
+
+    def put(self, who: Whereabouts, number: int) -> None:
+        """Add a number."""
+        for place in product((who.client_id,), (who.host, _ANY), (who.process, _ANY)):
+            self._numbers[place] = self._choose((number, self._numbers.get(place, number)))
+
+    def get(self, who: Whereabouts) -> int | None:
+        """Return what is found; ``None`` for nothing."""
+        hosts = (who.host, "") if who.host else (_ANY,)
+        processes = (who.process, None) if who.process else (_ANY,)
+        places = product((who.client_id,), hosts, processes)
+        found = [self._numbers[place] for place in places if place in self._numbers]
+        return self._choose(found) if found else None
 
 
 class GroupHistory:
@@ -168,27 +195,26 @@ class GroupHistory:
         Args:
             done_ms: when clients have done something else last.
         """
-        now_ms, found = self._clock.now_ms(), dict[str, list[Search]]()
-        done: dict[str, list[tuple[Whereabouts, int]]] = {}
+        now_ms, found = self._clock.now_ms(), list[Search]()
+        done, known = _Found(max), _Found(min)
         for each, at_ms in done_ms.items():
-            done.setdefault(each.client_id, []).append((each, at_ms))
+            done.put(each, at_ms)
         for (client_id, peer), (address, moments) in reversed(self._lookups.items()):
             if now_ms - moments[-1] > _ASTRAY_MS:
                 break
-            who, mine = Whereabouts.of(client_id, peer), done.get(client_id, ())
-            last = max((at_ms for each, at_ms in mine if who.may_be(each)), default=0)
-            later = [at_ms for at_ms in moments if at_ms > last]
-            alike = found.setdefault(client_id, [])
-            for at, newer in enumerate(alike):
-                if later and who.may_be(Whereabouts.of(client_id, newer.peer)):
-                    times, since_ms = newer.times + len(later), min(newer.since_ms, later[0])
-                    alike[at] = newer._replace(times=times, since_ms=since_ms)
-                    break
+            who = Whereabouts.of(client_id, peer)
+            later = [at_ms for at_ms in moments if at_ms > (done.get(who) or 0)]
+            if not later:
+                continue
+            at = known.get(who)
+            if at is None:
+                known.put(who, len(found))
+                which = client_id, address, later[0], len(later)
+                found.append(Search(*which, only_brokers=True, peer=peer))
             else:
-                if later:
-                    which = client_id, address, later[0], len(later)
-                    alike.append(Search(*which, only_brokers=True, peer=peer))
-        return [each for alike in found.values() for each in alike]
+                times, since_ms = found[at].times + len(later), min(found[at].since_ms, later[0])
+                found[at] = found[at]._replace(times=times, since_ms=since_ms)
+        return found
 
     def reached(self, group: str) -> None:
         """Note that a client has come to the coordinator with a request about a group."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fakebus.broker.groups.history import CommitPoint, GroupHistory, Whereabouts
+from fakebus.broker.groups.history import CommitPoint, GroupHistory, Whereabouts, _Found
 from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
 from fakebus.broker.peer import Peer
 from fakebus.processes import Process
@@ -170,3 +172,28 @@ async def test_what_one_request_commits_in_thousands_of_partitions_is_noted_in_t
         await asyncio.sleep(0)
         assert len(asked) > before
     assert asked == list(range(1000))
+
+
+SOMEWHERE = st.builds(
+    Whereabouts,
+    st.sampled_from(["a", "b"]),
+    st.sampled_from(["", "10.0.0.1", "10.0.0.2"]),
+    st.sampled_from([None, Process(1, ("x",), "/", 1), Process(2, ("x",), "/", 1)]),
+)
+
+
+@given(st.lists(st.tuples(SOMEWHERE, st.integers(0, 9)), max_size=8), SOMEWHERE)
+def test_what_may_be_of_the_same_program_is_found_as_by_comparing_pairs(
+    known: list[tuple[Whereabouts, int]], who: Whereabouts
+) -> None:
+    found = _Found(max)
+    for each, number in known:
+        found.put(each, number)
+    alike = [
+        number
+        for each, number in known
+        if each.client_id == who.client_id
+        and not (each.host and who.host and each.host != who.host)
+        and not (each.process and who.process and each.process != who.process)
+    ]
+    assert found.get(who) == max(alike, default=None)
