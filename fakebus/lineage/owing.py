@@ -98,7 +98,9 @@ class Owing:
         Returns:
             Whether the process was behind at any time, if it had committed all that it was sent.
         """
-        own = (step for step in other.past if step[2] == client)
+        own = [step for step in other.past if step[2] == client]
+        if not own:
+            return False
         was_behind, steps = False, sorted({*self.past, *own})
         joined = Owing()
         for _, count, by in steps:

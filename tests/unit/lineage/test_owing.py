@@ -185,3 +185,10 @@ def test_what_was_written_for_what_is_sent_again_is_no_credit() -> None:
     assert owing.is_unsure
     other.join(owing, ONE)
     assert other.is_unsure
+
+
+def test_who_has_done_nothing_changes_no_account() -> None:
+    own, other = account(AFTER), account(FIRST)
+    before = asdict(own)
+    assert not own.join(other, ONE + 1)
+    assert asdict(own) == before
